@@ -1,0 +1,172 @@
+"""Steps: the closed instruction set every plan is written in.
+
+A step is data. Backends put steps into actions, the plan shows them, and one executor runs them; there is no other
+way to change a machine. A device is never named by the kernel's name for it, which may differ tomorrow and does not
+exist for what is still to be made: it is named by the id of the layer that offers it, as a `Node`.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from pre_nixos.model.data import Data
+
+MIB = 1024 * 1024
+WINDOW = 16 * MIB
+"""How far into the head and the tail of a device anything is looked for, zeroed and read back."""
+
+
+class Node(Data, tag="node", tag_field="is"):
+    """The device a layer offers, found from sysfs parentage at the moment a step needs it."""
+
+    layer: str
+
+
+class Secret(Data, tag="secret", tag_field="is"):
+    """A reference to a secret (`file:`, `env:`, `fd:`, `prompt:`), never the secret itself."""
+
+    reference: str
+
+
+class Range(Data):
+    """Bytes of a device; a negative start counts from its end."""
+
+    start: int
+    length: int
+
+
+class TableEntry(Data):
+    """One partition, in bytes from the start of the disk."""
+
+    number: int
+    start: int
+    length: int
+    type: str
+    """A partition type GUID for GPT."""
+    name: str = ""
+    uuid: str | None = None
+    """Asked for, never invented: None leaves it to the tool."""
+    attributes: int = 0
+
+
+class Run(Data, tag="run", tag_field="step"):
+    """Start one program: no shell, a clean environment, a closed or given stdin, a limit on its time."""
+
+    argv: tuple[str | Node, ...]
+    stdin: str | Secret | None = None
+    timeout: float = 300.0
+
+
+class WriteTable(Data, tag="write-table", tag_field="step"):
+    """Make the disk's GPT say exactly this, and the kernel agree.
+
+    Partitions that vanish or move leave the kernel first, and if one is busy nothing is written at all.
+    """
+
+    target: Node
+    entries: tuple[TableEntry, ...] = ()
+
+
+class Zero(Data, tag="zero", tag_field="step"):
+    """Write zeros, then read them back."""
+
+    target: Node
+    ranges: tuple[Range, ...]
+
+
+class RequireBlank(Data, tag="require-blank", tag_field="step"):
+    """Refuse unless the device is proven blank."""
+
+    target: Node
+
+
+class RequireFree(Data, tag="require-free", tag_field="step"):
+    """Refuse unless nothing uses the device: no holder, no loop, no open file, and it opens exclusively."""
+
+    target: Node
+
+
+class RequireClear(Data, tag="require-clear", tag_field="step"):
+    """Refuse unless these ranges read back as zeros."""
+
+    target: Node
+    ranges: tuple[Range, ...]
+
+
+class Await(Data, tag="await", tag_field="step"):
+    """Wait, for so long, until the device is there (and udev has finished with it) or is gone."""
+
+    target: Node
+    present: bool = True
+    timeout: float = 30.0
+
+
+class SetAttribute(Data, tag="set-attribute", tag_field="step"):
+    """Write a value into a sysfs attribute of the device, such as `md/sync_max`."""
+
+    target: Node
+    attribute: str
+    value: str
+
+
+class WriteFile(Data, tag="write-file", tag_field="step"):
+    """Write a file whole, atomically."""
+
+    path: str
+    content: str
+    mode: int = 0o644
+
+
+class MakeDirectory(Data, tag="make-directory", tag_field="step"):
+    """Make a directory and its parents, with this mode, if it is not there."""
+
+    path: str
+    mode: int = 0o755
+
+
+class Attach(Data, tag="attach", tag_field="step"):
+    """Mount the filesystem on the device at a directory."""
+
+    target: Node
+    at: str
+    type: str
+    options: tuple[str, ...] = ()
+
+
+class Detach(Data, tag="detach", tag_field="step"):
+    """Unmount what is mounted at a directory, provided it is the device named."""
+
+    target: Node
+    at: str
+
+
+class SwapOn(Data, tag="swap-on", tag_field="step"):
+    """Use the device as swap."""
+
+    target: Node
+    priority: int | None = None
+    discard: bool = False
+
+
+class SwapOff(Data, tag="swap-off", tag_field="step"):
+    """Stop using the device as swap."""
+
+    target: Node
+
+
+Step: TypeAlias = (
+    Run
+    | WriteTable
+    | Zero
+    | RequireBlank
+    | RequireFree
+    | RequireClear
+    | Await
+    | SetAttribute
+    | WriteFile
+    | MakeDirectory
+    | Attach
+    | Detach
+    | SwapOn
+    | SwapOff
+)
