@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# Makes this checkout ready to run: Debian packages by name, then the project and its tools in .venv.
+# Safe to call every time; with nothing to do it only looks. PYTHON=/path/to/python3 chooses the interpreter.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+packages=(
+  git make
+  python3 python3-venv python3-dev gcc pkg-config libparted-dev          # pyparted is built from source
+  user-mode-linux                                                        # the kernel of the lab's guests
+  udev kmod mount util-linux fdisk
+  mdadm lvm2 dmsetup thin-provisioning-tools cryptsetup-bin bcache-tools # what the guests and the host are driven with
+  e2fsprogs xfsprogs btrfs-progs dosfstools
+)
+stamp=.venv/.ready
+
+fail() {
+  printf 'setup: %s\n' "$@" >&2
+  exit 1
+}
+
+missing_packages() {
+  local present
+  present=$(dpkg-query --show --showformat '${db:Status-Status} ${Package}\n' "${packages[@]}" 2>/dev/null || true)
+  comm -23 <(printf '%s\n' "${packages[@]}" | sort) <(sed -n 's/^installed //p' <<<"$present" | sort -u) | tr '\n' ' '
+}
+
+install_packages() {
+  local missing line
+  if ! command -v dpkg-query >/dev/null; then
+    echo "setup: this is not Debian, so its packages cannot be checked; see 'packages' in tools/setup.sh" >&2
+    return
+  fi
+  missing=$(missing_packages)
+  [ -n "$missing" ] || return 0
+  line="apt-get install -y --no-install-recommends ${missing% }"
+  if [ "$(id -u)" -ne 0 ]; then
+    fail "these Debian packages are missing, and installing them needs root. Nothing was changed. Run:" "" \
+      "  sudo $line" "" "and then the same make command again."
+  fi
+  echo "setup: $line"
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -qq -o DPkg::Lock::Timeout=300
+  # shellcheck disable=SC2086 # one word for each package
+  apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 $missing </dev/null
+  missing=$(missing_packages)
+  [ -z "$missing" ] || fail "apt-get succeeded, yet these packages are not installed: $missing"
+}
+
+# An interpreter will do if it is new enough and can both make a virtual environment and build an extension.
+usable() {
+  "$1" - 2>/dev/null <<'CHECK'
+import ensurepip, os, sys, sysconfig, venv
+header = os.path.join(sysconfig.get_path("include"), "Python.h")
+sys.exit(sys.version_info < (3, 11) or not os.path.exists(header))
+CHECK
+}
+
+choose_python() {
+  local candidate
+  for candidate in ${PYTHON:-python3 /usr/bin/python3}; do
+    if usable "$candidate"; then
+      command -v "$candidate"
+      return
+    fi
+  done
+  fail "no usable Python: need 3.11 or newer, with venv, ensurepip and Python.h. Tried: ${PYTHON:-python3 /usr/bin/python3}" \
+    "On Debian: apt-get install python3-venv python3-dev, or name another one with PYTHON=/path/to/python3."
+}
+
+# The directory counts: a virtual environment does not survive being moved.
+fingerprint() {
+  { pwd && cat tools/setup.sh pyproject.toml && find examples -name pyproject.toml -exec cat {} +; } | sha256sum
+}
+
+ready() {
+  local found python
+  [ -x .venv/bin/python ] && [ -r "$stamp" ] || return 1
+  { read -r found && read -r python; } <"$stamp" || return 1
+  [ "$found" = "$(fingerprint)" ] && { [ -z "${PYTHON:-}" ] || [ "$python" = "$(command -v "$PYTHON")" ]; }
+}
+
+make_environment() {
+  local python known="" example editable=(--editable .)
+  python=$(choose_python)
+  [ ! -r "$stamp" ] || known=$(sed -n 2p "$stamp")
+  # Half an environment, another interpreter's or one that was moved here is not worth mending.
+  if [ "$known" != "$python" ] || [ "$(sed -n 3p "$stamp")" != "$PWD" ] || [ ! -x .venv/bin/python ]; then
+    rm -rf .venv
+    "$python" -m venv .venv
+  fi
+  rm -f "$stamp"
+  for example in examples/*/pyproject.toml; do
+    [ ! -e "$example" ] || editable+=(--editable "$(dirname "$example")")
+  done
+  echo "setup: installing the project and its tools into .venv ($python)"
+  # Dependency groups need pip 25.1; Debian 12 brings 23.0.
+  .venv/bin/python -m pip --disable-pip-version-check install --quiet --upgrade 'pip>=25.1'
+  .venv/bin/python -m pip --disable-pip-version-check install --quiet "${editable[@]}" --group dev
+  printf '%s\n' "$(fingerprint)" "$python" "$PWD" >"$stamp.new"
+  mv "$stamp.new" "$stamp"
+}
+
+install_packages
+if ! ready; then
+  mkdir -p .cache
+  exec 9>.cache/setup.lock
+  flock 9 # two makes at once: the second waits, then finds it done
+  ready || make_environment
+fi
