@@ -13,6 +13,11 @@ packages=(
   e2fsprogs xfsprogs btrfs-progs dosfstools
 )
 stamp=.venv/.ready
+# The examples are distributions of their own, and the tests use them as anyone's plugin would be used: installed.
+projects=(.)
+for project in examples/*/pyproject.toml; do
+  [ ! -e "$project" ] || projects+=("${project%/pyproject.toml}")
+done
 
 fail() {
   printf 'setup: %s\n' "$@" >&2
@@ -70,7 +75,7 @@ choose_python() {
 
 # The directory counts: a virtual environment does not survive being moved.
 fingerprint() {
-  { pwd && cat tools/setup.sh pyproject.toml && find examples -name pyproject.toml -exec cat {} +; } | sha256sum
+  { pwd && cat tools/setup.sh "${projects[@]/%//pyproject.toml}"; } | sha256sum
 }
 
 ready() {
@@ -81,7 +86,7 @@ ready() {
 }
 
 make_environment() {
-  local python known="" example editable=(--editable .)
+  local python known=""
   python=$(choose_python)
   [ ! -r "$stamp" ] || known=$(sed -n 2p "$stamp")
   # Half an environment, another interpreter's or one that was moved here is not worth mending.
@@ -90,13 +95,10 @@ make_environment() {
     "$python" -m venv .venv
   fi
   rm -f "$stamp"
-  for example in examples/*/pyproject.toml; do
-    [ ! -e "$example" ] || editable+=(--editable "$(dirname "$example")")
-  done
   echo "setup: installing the project and its tools into .venv ($python)"
   # Dependency groups need pip 25.1; Debian 12 brings 23.0.
   .venv/bin/python -m pip --disable-pip-version-check install --quiet --upgrade 'pip>=25.1'
-  .venv/bin/python -m pip --disable-pip-version-check install --quiet "${editable[@]}" --group dev
+  .venv/bin/python -m pip --disable-pip-version-check install --quiet --group dev "${projects[@]/#/--editable=./}"
   printf '%s\n' "$(fingerprint)" "$python" "$PWD" >"$stamp.new"
   mv "$stamp.new" "$stamp"
 }
