@@ -20,7 +20,8 @@ for project in examples/*/pyproject.toml; do
 done
 
 fail() {
-  printf 'setup: %s\n' "$@" >&2
+  printf 'setup: %s\n' "$1" >&2
+  [ $# -eq 1 ] || printf '%s\n' "${@:2}" >&2
   exit 1
 }
 
