@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, dataclass_transform
 
 import msgspec
 
-if TYPE_CHECKING:
-    from typing_extensions import dataclass_transform
-else:
 
-    def dataclass_transform(**_: object) -> Any:  # noqa: ANN401 - stands in for a decorator only checkers read
-        """Do nothing: the real one costs twenty milliseconds of import and matters to type checkers only."""
-        return lambda cls: cls
-
-
-@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(msgspec.field,))
 class _DataMeta(msgspec.StructMeta):
     """Makes every subclass keyword-only and frozen; msgspec inherits the second but not the first."""
 
     def __new__(
-        mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any  # noqa: ANN401 - msgspec's
+        mcs,
+        name: str,
+        bases: tuple[type, ...],
+        namespace: dict[str, Any],
+        **options: Any,  # noqa: ANN401 - msgspec's
     ) -> _DataMeta:
         options.setdefault("kw_only", True)
         options.setdefault("frozen", True)
         return super().__new__(mcs, name, bases, namespace, **options)
 
 
-class Data(msgspec.Struct, metaclass=_DataMeta, forbid_unknown_fields=True, omit_defaults=True):
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(msgspec.field,))
+class Data(
+    msgspec.Struct, metaclass=_DataMeta, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """A frozen record: keyword arguments only, compared by value, unknown fields refused when read from JSON."""

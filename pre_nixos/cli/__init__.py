@@ -1,0 +1,1 @@
+"""The pre-nixos command: it parses, asks, calls the library and prints."""

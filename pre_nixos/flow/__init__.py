@@ -1,0 +1,1 @@
+"""Verbs: probe, propose, schedule, apply, verify. Read these five files first."""

@@ -1,0 +1,101 @@
+"""The typed way to ask plugins. Every exception that comes out of one is attributed to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pre_nixos.hooks import specs
+from pre_nixos.hooks.registry import PluginError, Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pre_nixos.host.api import Reader
+    from pre_nixos.model.action import Action, Objection, Replace
+    from pre_nixos.model.device import BlockDevice
+    from pre_nixos.model.graph import DeviceGraph
+    from pre_nixos.model.identity import Found
+    from pre_nixos.model.layer import Layer
+    from pre_nixos.model.plan import Plan
+
+R = TypeVar("R")
+
+
+class Calls:
+    """The hooks of a registry, as functions."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+
+    def can(self, spec: Callable[..., Any], layer: Layer) -> bool:
+        """Whether the owner of a layer's kind answers a hook for it."""
+        return self.registry.owner(spec, layer.kind) is not None
+
+    def probe(self, reader: Reader) -> Sequence[Found]:
+        """Ask every plugin what it finds."""
+        return self._everyone(specs.probe, reader)
+
+    def format(self, layer: Layer, graph: DeviceGraph) -> Sequence[Action]:
+        """Ask the owner how to make a layer."""
+        return self._owner(specs.format, layer, graph)
+
+    def activate(self, layer: Layer, graph: DeviceGraph) -> Sequence[Action]:
+        """Ask the owner how to activate a layer."""
+        return self._owner(specs.activate, layer, graph)
+
+    def deactivate(self, layer: Layer, graph: DeviceGraph) -> Sequence[Action]:
+        """Ask the owner how to release a layer."""
+        return self._owner(specs.deactivate, layer, graph)
+
+    def teardown(self, layer: Layer, graph: DeviceGraph) -> Sequence[Action]:
+        """Ask the owner how to remove a layer."""
+        return self._owner(specs.teardown, layer, graph)
+
+    def modify(self, old: Layer, new: Layer, before: DeviceGraph, after: DeviceGraph) -> Sequence[Action] | Replace:
+        """Ask the owner how to change a layer in place, or why that cannot be."""
+        found = self.registry.owner(specs.modify, old.kind)
+        if found is None:
+            from pre_nixos.model.action import Replace
+
+            return Replace(why=f"a {old.kind} cannot be changed in place")
+        plugin, function = found
+        return _attributed(plugin, specs.modify, function, old, new, before, after)
+
+    def guard(self, device: BlockDevice, reader: Reader) -> Sequence[Objection]:
+        """Ask every plugin whether it objects to destroying what is on a device."""
+        return self._everyone(specs.guard, device, reader)
+
+    def objections(self, plan: Plan) -> Sequence[Objection]:
+        """Ask every plugin whether it objects to a plan."""
+        return self._everyone(specs.objections, plan)
+
+    def policies(self) -> Sequence[specs.Policy]:
+        """Ask every plugin for its policies."""
+        return self._everyone(specs.policies)
+
+    def _everyone(self, spec: Callable[..., Any], *arguments: object) -> list[Any]:
+        return [
+            each
+            for plugin, function in self.registry.everyone(spec)
+            for each in _attributed(plugin, spec, lambda *given, ask=function: list(ask(*given)), *arguments)
+        ]
+
+    def _owner(self, spec: Callable[..., Any], layer: Layer, graph: DeviceGraph) -> Any:  # noqa: ANN401 - each caller says
+        found = self.registry.owner(spec, layer.kind)
+        if found is None:
+            owner = self.registry.owners.get(layer.kind, "no plugin")
+            raise PluginError(f"{owner} cannot {spec.__name__} a {layer.kind}")
+        plugin, function = found
+        answer = _attributed(plugin, spec, function, layer, graph)
+        if answer is None:
+            raise PluginError(f"plugin {plugin} answered {spec.__name__} for {layer.id} with nothing at all")
+        return answer
+
+
+def _attributed(plugin: str, spec: Callable[..., Any], function: Callable[..., R], *arguments: Any) -> R:  # noqa: ANN401
+    try:
+        return function(*arguments)
+    except PluginError:
+        raise
+    except Exception as error:
+        raise PluginError(f"plugin {plugin} failed in {spec.__name__}: {type(error).__name__}: {error}") from error

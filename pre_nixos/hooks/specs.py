@@ -1,0 +1,125 @@
+"""Every hook there is: what each is asked, and what it answers.
+
+A hook that is about a layer is asked of the plugin that owns the layer's kind and of nobody else. The others are asked
+of every plugin, in no order that matters. None of them runs around another.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pluggy
+
+from pre_nixos.model.data import Data
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from pre_nixos.host.api import Reader
+    from pre_nixos.model.action import Action, Objection, Replace
+    from pre_nixos.model.device import BlockDevice
+    from pre_nixos.model.draft import Wanted
+    from pre_nixos.model.graph import DeviceGraph
+    from pre_nixos.model.identity import Found
+    from pre_nixos.model.layer import Layer
+    from pre_nixos.model.machine import Machine
+    from pre_nixos.model.plan import Plan
+
+PROJECT = "pre_nixos"
+API = 1
+"""The version of this door; a backend says which one it was written for."""
+
+spec = pluggy.HookspecMarker(PROJECT)
+
+
+class Backend:
+    """What a plugin brings: the kinds it owns and the programs they need."""
+
+    __slots__ = ("api", "kinds", "tools")
+
+    def __init__(self, *, kinds: Iterable[type[Layer]] = (), tools: Iterable[str] = (), api: int = API) -> None:
+        self.api = api
+        self.kinds = tuple(kinds)
+        self.tools = tuple(tools)
+
+
+class Options(Data):
+    """The base of a policy's options; each field is a flag, with its default, and its docstring is its help."""
+
+
+class Policy:
+    """A named answer to what should be on a machine."""
+
+    __slots__ = ("name", "options", "propose", "summary")
+
+    def __init__(
+        self, *, name: str, summary: str, options: type[Options], propose: Callable[[Machine, Options], Wanted]
+    ) -> None:
+        self.name = name
+        self.summary = summary
+        self.options = options
+        self.propose = propose
+
+
+@spec
+def backend() -> Backend:
+    """Say which kinds of layer this plugin owns and which programs it uses."""
+    raise NotImplementedError
+
+
+@spec
+def probe(reader: Reader) -> Iterable[Found]:
+    """Find the layers of this plugin's kinds on a machine, changing nothing. Asked of every plugin."""
+    raise NotImplementedError
+
+
+@spec
+def format(layer: Layer, graph: DeviceGraph) -> Sequence[Action]:  # noqa: A001 - the name of the arrow
+    """Make a layer that is absent, and its parts with it; the graph is the wanted one. Pure."""
+    raise NotImplementedError
+
+
+@spec
+def activate(layer: Layer, graph: DeviceGraph) -> Sequence[Action]:
+    """Make an inactive layer active, or an ephemeral one be there; the graph is the wanted one. Loses nothing. Pure."""
+    raise NotImplementedError
+
+
+@spec
+def deactivate(layer: Layer, graph: DeviceGraph) -> Sequence[Action]:
+    """Make an active layer inactive, or end an ephemeral one; the graph is what is there. Loses nothing. Pure."""
+    raise NotImplementedError
+
+
+@spec
+def teardown(layer: Layer, graph: DeviceGraph) -> Sequence[Action]:
+    """Remove an inactive layer and its parts for good; the graph is what is there. Without it a kind is read-only. Pure."""
+    raise NotImplementedError
+
+
+@spec
+def modify(old: Layer, new: Layer, before: DeviceGraph, after: DeviceGraph) -> Sequence[Action] | Replace:
+    """Change a layer, or its set of parts, in place; or say why it must be made anew. Pure."""
+    raise NotImplementedError
+
+
+@spec
+def guard(device: BlockDevice, reader: Reader) -> Iterable[Objection]:
+    """Object to destroying what is on a device, at the moment before it happens. Asked of every plugin."""
+    raise NotImplementedError
+
+
+@spec
+def objections(plan: Plan) -> Iterable[Objection]:
+    """Object to a plan as a whole. Pure. Asked of every plugin."""
+    raise NotImplementedError
+
+
+@spec
+def policies() -> Iterable[Policy]:
+    """Offer policies, to be chosen by name."""
+    raise NotImplementedError
+
+
+OWNED = (format, activate, deactivate, teardown, modify)
+SHARED = (backend, probe, guard, objections, policies)

@@ -1,0 +1,73 @@
+"""Actions: what a plan does, one arrow of one layer at a time."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pre_nixos.model.data import Data
+from pre_nixos.model.step import RequireBlank, RequireClear, RequireFree, Step
+
+
+class Verb(StrEnum):
+    """The arrows between absent, inactive and active; and `modify`, which stays where it is."""
+
+    DEACTIVATE = "deactivate"
+    TEARDOWN = "teardown"
+    MODIFY = "modify"
+    FORMAT = "format"
+    ACTIVATE = "activate"
+
+    @property
+    def loses_nothing(self) -> bool:
+        """Whether it cannot destroy, whatever it is pointed at."""
+        return self in {Verb.DEACTIVATE, Verb.ACTIVATE}
+
+
+class Action(Data):
+    """One arrow for one layer: its steps, and what they touch and destroy."""
+
+    verb: Verb
+    target: str
+    summary: str
+    steps: tuple[Step, ...]
+    touches: tuple[str, ...] = ()
+    """Ids of the disks it may write to; filled in by the scheduler from what the target stands on."""
+    destroys: tuple[str, ...] = ()
+    """Ids of the layers whose content ends with it."""
+
+    @property
+    def id(self) -> str:
+        """What the journal and the progress call it."""
+        return f"{self.verb} {self.target}"
+
+    @property
+    def is_destructive(self) -> bool:
+        """Whether it may overwrite something, so that the guards are asked first."""
+        return not self.verb.loses_nothing
+
+    def proves_blank(self, layer: str) -> bool:
+        """Whether its steps refuse unless this layer's device is blank."""
+        return any(isinstance(each, RequireBlank) and each.target.layer == layer for each in self.steps)
+
+    def writes_nothing(self) -> bool:
+        """Whether all it does is look."""
+        return all(isinstance(each, RequireBlank | RequireFree | RequireClear) for each in self.steps)
+
+
+class Replace(Data):
+    """What `modify` answers when the change cannot be made in place."""
+
+    why: str
+
+
+class Objection(Data):
+    """A reason not to go on, in words for people."""
+
+    subject: str
+    """The id of the layer or disk it is about; empty if it is about the machine."""
+    text: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        """The whole of it."""
+        return f"{self.text} {self.remedy}".strip()

@@ -1,0 +1,188 @@
+"""What must happen to each layer for one graph to become the other, and why."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from pre_nixos.model.data import Data
+from pre_nixos.model.layer import Disk, Layer, State
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from pre_nixos.model.draft import Wanted
+    from pre_nixos.model.graph import DeviceGraph
+
+
+class Fate(StrEnum):
+    """What becomes of a layer."""
+
+    KEPT = "kept"
+    CHANGED = "changed"
+    """Stays, and is asked to change in place."""
+    REPLACED = "replaced"
+    """Goes, and is made anew."""
+    NEW = "new"
+    GONE = "gone"
+    UNSEEN = "unseen"
+    """Stands on something that is there but inactive: whether it is there can be told only after activation."""
+    STRADDLING = "straddling"
+    """Would go, but stands partly on disks the plan does not speak for."""
+
+    @property
+    def removes(self) -> bool:
+        """Whether what is there goes."""
+        return self in {Fate.REPLACED, Fate.GONE}
+
+    @property
+    def makes(self) -> bool:
+        """Whether something is made."""
+        return self in {Fate.REPLACED, Fate.NEW}
+
+    @property
+    def stays(self) -> bool:
+        """Whether what is there stays what it is."""
+        return self in {Fate.KEPT, Fate.CHANGED}
+
+
+class Verdict(Data):
+    """The fate of one layer, and the reason in words."""
+
+    layer: str
+    fate: Fate
+    why: str
+
+
+class Difference(Data):
+    """The verdict on every layer the plan speaks of; layers wholly outside are not in it."""
+
+    verdicts: dict[str, Verdict]
+
+    def fate(self, id: str) -> Fate | None:  # noqa: A002 - it is the layer's id
+        """Give the fate of a layer; None if the plan does not speak of it."""
+        found = self.verdicts.get(id)
+        return found.fate if found else None
+
+    def ids(self, *fates: Fate) -> Sequence[str]:
+        """Give the ids of the layers with one of these fates."""
+        return [id_ for id_, verdict in self.verdicts.items() if verdict.fate in fates]
+
+
+def difference(
+    there: DeviceGraph, wanted: Wanted, *, distrusted: Collection[str] = (), replace: Mapping[str, str] = {}
+) -> Difference:
+    """Compare what is there with what is wanted.
+
+    `distrusted` are layers an interrupted run was making; `replace` are layers whose change in place was declined, with
+    the reason. Both are made anew.
+    """
+    takes = frozenset(wanted.takes)
+    verdicts: dict[str, Verdict] = {}
+    for layer in wanted.graph.layers():
+        fate, why = _wanted_fate(layer, there, wanted.graph, verdicts, distrusted, replace)
+        verdicts[layer.id] = Verdict(layer=layer.id, fate=fate, why=why)
+    _containers(there, wanted.graph, verdicts)
+    for layer in there.layers():
+        disks = there.disks(layer.id)
+        if not disks & takes or isinstance(layer, Disk):
+            continue
+        verdict = verdicts.get(layer.id)
+        if not disks <= takes and (verdict is None or verdict.fate is not Fate.KEPT):
+            outside = ", ".join(there[each].title for each in sorted(disks - takes))
+            why = f"it stands partly on {outside}, which this plan does not speak for"
+            verdicts[layer.id] = Verdict(layer=layer.id, fate=Fate.STRADDLING, why=why)
+        elif verdict is None:
+            verdicts[layer.id] = Verdict(layer=layer.id, fate=Fate.GONE, why="nobody asked for it")
+    return Difference(verdicts=verdicts)
+
+
+def _wanted_fate(  # noqa: C901 - a list of questions, asked in order
+    layer: Layer,
+    there: DeviceGraph,
+    wanted: DeviceGraph,
+    verdicts: Mapping[str, Verdict],
+    distrusted: Collection[str],
+    replace: Mapping[str, str],
+) -> tuple[Fate, str]:
+    supports = wanted.on(layer.id)
+    present = there.get(layer.id)
+    if present is None:
+        hidden = next((each for each in supports if _hides(each, there, verdicts)), None)
+        if hidden is not None:
+            return Fate.UNSEEN, f"{hidden} must be active before it can be told whether this is there"
+        return Fate.NEW, "it is not there"
+    if isinstance(layer, Disk):
+        return Fate.KEPT, "it is the disk itself"
+    for support in supports:
+        if not verdicts[support].fate.stays:
+            return Fate.REPLACED, f"{support} below it is {verdicts[support].fate}"
+    if there.on(layer.id) != supports:
+        stands = ", ".join(there.on(layer.id)) or "nothing"
+        return Fate.REPLACED, f"it stands on {stands}, wanted on {', '.join(supports)}"
+    if type(present) is not type(layer):
+        return Fate.REPLACED, f"it is a {present.kind}, wanted a {layer.kind}"
+    if layer.id in replace:
+        return Fate.REPLACED, replace[layer.id]
+    if layer.id in distrusted:
+        return Fate.REPLACED, "an earlier run was stopped while it was making this"
+    mismatches = layer.mismatches(present)
+    if mismatches:
+        return Fate.CHANGED, "; ".join(str(each) for each in mismatches)
+    return Fate.KEPT, "it is as wanted"
+
+
+def _hides(support: str, there: DeviceGraph, verdicts: Mapping[str, Verdict]) -> bool:
+    """Whether what stands on this cannot be seen: it, or something below it, offers a device that is not there now."""
+    if verdicts[support].fate is Fate.UNSEEN:
+        return True
+    layer = there.get(support)
+    if layer is None or not verdicts[support].fate.stays:
+        return False
+    return layer.state is State.INACTIVE and layer.mark() is not None
+
+
+def _containers(there: DeviceGraph, wanted: DeviceGraph, verdicts: dict[str, Verdict]) -> None:
+    """Turn every change to a part into a change of its container, whose hooks make it."""
+    for container in wanted.layers():
+        verdict = verdicts[container.id]
+        if not verdict.fate.stays or isinstance(container, Disk):
+            continue
+        mine = [each.id for each in wanted.parts(container)]
+        its = [each.id for each in there.parts(there[container.id])]
+        said = [f"{each} is {verdicts[each].fate}" for each in mine if verdicts[each].fate not in _QUIET]
+        said += [f"{each} is to go" for each in its if each not in wanted]
+        if said:
+            why = "; ".join(([verdict.why] if verdict.fate is Fate.CHANGED else []) + said)
+            verdicts[container.id] = Verdict(layer=container.id, fate=Fate.CHANGED, why=why)
+
+
+_QUIET = frozenset({Fate.KEPT, Fate.UNSEEN})
+
+
+class Shortcoming(Data):
+    """One thing that is not as wanted."""
+
+    layer: str
+    text: str
+
+    def __str__(self) -> str:
+        """The whole of it."""
+        return f"{self.layer}: {self.text}"
+
+
+def shortcomings(there: DeviceGraph, wanted: Wanted) -> Sequence[Shortcoming]:
+    """List everything in which what is there is not what is wanted; empty when it is."""
+    found: list[Shortcoming] = []
+    for id_, verdict in difference(there, wanted).verdicts.items():
+        present = there.get(id_)
+        if verdict.fate is not Fate.KEPT:
+            found.append(Shortcoming(layer=id_, text=f"is {verdict.fate}: {verdict.why}"))
+        elif present is not None and id_ in wanted.graph:
+            if present.state is State.INACTIVE and wanted.graph[id_].state is State.ACTIVE:
+                found.append(Shortcoming(layer=id_, text="is there but not active"))
+            if not present.health.satisfies:
+                found.append(
+                    Shortcoming(layer=id_, text=f"is {present.health}: {present.remark or 'see its own tools'}")
+                )
+    return found

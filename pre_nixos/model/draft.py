@@ -1,0 +1,97 @@
+"""Drafts: how what is wanted is written down."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pre_nixos.model.data import Data
+from pre_nixos.model.graph import DeviceGraph
+from pre_nixos.model.identity import assemble
+from pre_nixos.model.layer import Disk, Layer, State, anonymous
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pre_nixos.model.machine import Machine
+
+
+class InvalidLayout(ValueError):
+    """What was asked for makes no sense; `problems` has all of it, each with where it is."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class Wanted(Data):
+    """What should be there when all is done, and the disks it speaks for."""
+
+    graph: DeviceGraph
+    takes: tuple[str, ...] = ()
+    """Ids of disks. What stands only on these and is not wanted goes; nothing else may be touched."""
+    named: tuple[str, ...] = ()
+    """Those of them that a person named, which may be removable."""
+
+
+class Handle(Data):
+    """A layer in a draft, to put others on."""
+
+    position: int
+
+
+class Draft:
+    """A graph being written: add layers from the disks upwards, then take `wanted()`."""
+
+    def __init__(self, machine: Machine, *, take: Iterable[Disk], named: Iterable[Disk] = ()) -> None:
+        """Begin on these disks: nothing else may be touched, and everything on them that is not wanted goes."""
+        self._machine = machine
+        self._entries: list[tuple[Layer, tuple[int, ...]]] = []
+        self._disks: dict[str, int] = {}
+        self._named = tuple(sorted(each.id for each in named))
+        for disk in take:
+            self._disks[disk.id] = len(self._entries)
+            # Only what makes it this disk: the state it was found in is not something to want.
+            self._entries.append((anonymous(disk), ()))
+
+    def add(self, layer: Layer, *, on: Sequence[Handle | Disk] = ()) -> Handle:
+        """Put a layer on others (or on disks that were taken) and give a handle to put more on it."""
+        self._entries.append((layer, tuple(self._position(each) for each in on)))
+        return Handle(position=len(self._entries) - 1)
+
+    def _position(self, support: Handle | Disk) -> int:
+        if isinstance(support, Handle):
+            return support.position
+        if support.id not in self._disks:
+            raise InvalidLayout([f"{support.title} was not taken: Draft(machine, take=...) must name it"])
+        return self._disks[support.id]
+
+    def wanted(self) -> Wanted:
+        """Resolve every size and give the wanted graph. Raises InvalidLayout with everything that does not fit."""
+        problems: list[str] = []
+        graph = assemble(self._entries)
+        shared = [each for each in graph if "#" in each and not isinstance(graph[each], Disk)]
+        problems += [f"{each.split('#')[0]}: there are two of these" for each in shared[::2]]
+        for id_ in graph:
+            container = graph[id_]
+            parts = graph.parts(container)
+            if not parts:
+                continue
+            space = graph.space(container) or sum(graph.space(each) for each in graph.under(container))
+            try:
+                arranged = container.arrange(space, parts)
+            except ValueError as error:
+                problems.append(f"{id_}: {error}")
+                continue
+            graph = graph.plus(
+                (msgspec.structs.replace(after, id=before.id), graph.on(before.id))
+                for before, after in zip(parts, arranged, strict=True)
+            )
+        if problems:
+            raise InvalidLayout(problems)
+        active = (
+            (each if each.state else msgspec.structs.replace(each, state=State.ACTIVE), graph.on(each.id))
+            for each in graph.layers()
+        )
+        return Wanted(graph=graph.plus(active), takes=tuple(sorted(self._disks)), named=self._named)

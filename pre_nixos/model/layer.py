@@ -1,0 +1,270 @@
+"""Layers: one thing built on other things, from the bare disk to the mount."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, cast, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from pre_nixos.model.data import Data
+from pre_nixos.model.device import BlockDevice
+from pre_nixos.model.size import Exact, Rest, Share
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+T = TypeVar("T")
+
+
+class Role(StrEnum):
+    """What a field of a layer is for."""
+
+    NAME = "name"
+    """Tells siblings apart."""
+    WISH = "wish"
+    """What `format` can make; compared, unless what is wanted says nothing of it."""
+    FACT = "fact"
+    """Only probing knows it; never compared, but part of what a consent is given for."""
+    PASSING = "passing"
+    """True at the moment only: kernel names, progress, health; never compared and never consented to."""
+
+
+Name = Annotated[T, Role.NAME]
+Fact = Annotated[T, Role.FACT]
+Passing = Annotated[T, Role.PASSING]
+
+
+class State(StrEnum):
+    """Where a layer is between not being there and being in use."""
+
+    ABSENT = "absent"
+    INACTIVE = "inactive"
+    ACTIVE = "active"
+
+
+class Health(StrEnum):
+    """How well a layer is; separate from whether it is active."""
+
+    OK = "ok"
+    SYNCING = "syncing"
+    """Every slot has a member and recovery runs or is queued: the normal state of a new array."""
+    DEGRADED = "degraded"
+    FAILED = "failed"
+
+    @property
+    def satisfies(self) -> bool:
+        """Whether a layer in this health is as it should be."""
+        return self in {Health.OK, Health.SYNCING}
+
+
+class Mismatch(Data):
+    """One wish that is not what is there."""
+
+    field: str
+    there: str
+    wanted: str
+
+    def __str__(self) -> str:
+        """As a person would say it."""
+        return f"{self.field} is {self.there}, wanted {self.wanted}"
+
+
+class Layer(Data, tag_field="kind"):
+    """One thing built on other layers.
+
+    A backend subclasses this with typed fields, each of which is a `Name`, a wish (unmarked), a `Fact` or `Passing`,
+    and overrides the few methods below that its kind needs. All of them are pure.
+    """
+
+    id: Passing[str] = ""
+    """Given by the graph the layer is in; never by a backend or an author."""
+    state: Fact[State | None] = None
+    device: Passing[BlockDevice | None] = None
+    """The block device this layer offers, if it is there."""
+    health: Passing[Health] = Health.OK
+    remark: Passing[str] = ""
+    """What a person should know of its health."""
+
+    part_of: ClassVar[str | None] = None
+    """The kind whose hooks make, change and remove the whole set of these in one action."""
+    gathers: ClassVar[bool] = False
+    """Whether it may stand on several layers, which makes its name its identity."""
+    ephemeral: ClassVar[bool] = False
+    """Whether it has no inactive state: activate makes it, deactivate ends it, nothing is lost."""
+
+    @property
+    def kind(self) -> str:
+        """The name of its kind, such as `lvm.group`."""
+        return kind_of(type(self))
+
+    @property
+    def segment(self) -> str:
+        """What tells it from its siblings: its name if it has one, else its kind."""
+        names = [str(getattr(self, field)) for field, role in roles(type(self)).items() if role is Role.NAME]
+        return names[0] if names else self.kind
+
+    @property
+    def title(self) -> str:
+        """A short name for people."""
+        return f"{self.kind} {self.segment}" if self.segment != self.kind else self.kind
+
+    def describe(self) -> str:
+        """Say in a few words what it is, for the tree."""
+        return ""
+
+    def label_for_uuid(self) -> str:
+        """Give what tells two of one id apart for good: a UUID only probing knows; empty if there is none."""
+        return str(getattr(self, "uuid", None) or "")
+
+    def explains(self) -> frozenset[str]:
+        """Name the signatures, as libblkid calls them, that it accounts for on the devices it stands on."""
+        return frozenset()
+
+    def mark(self) -> Mapping[str, str] | None:
+        """Say by which sysfs attributes the device it offers is known (`*` is any value); None if it offers none."""
+        return None
+
+    def usable(self, below: Sequence[int]) -> int | None:
+        """Give a lower bound of the bytes it offers, on devices of these sizes; None if it offers no space."""
+        del below
+        return None
+
+    def arrange(self, space: int, parts: Sequence[Layer]) -> Sequence[Layer]:
+        """Resolve the sizes of its parts, given the bytes it has for them. Raises ValueError with the arithmetic."""
+        del space
+        return parts
+
+    def mismatches(self, there: Self) -> tuple[Mismatch, ...]:
+        """List the wishes of this layer that the one that is there does not fulfil."""
+        found: list[Mismatch] = []
+        for field, role in roles(type(self)).items():
+            if role is not Role.WISH:
+                continue
+            mine, its = getattr(self, field), getattr(there, field)
+            if mine is not None and mine != its:
+                found.append(Mismatch(field=field, there=_plain(its), wanted=_plain(mine)))
+        return tuple(found)
+
+
+def _plain(value: object) -> str:
+    if value in (None, "", ()):
+        return "not set"
+    if isinstance(value, tuple):
+        return ",".join(_plain(each) for each in cast("tuple[object, ...]", value))
+    return str(value)
+
+
+class Disk(Layer, tag="disk"):
+    """A whole disk: where every stack begins."""
+
+    wwn: Fact[str | None] = None
+    serial: Fact[str | None] = None
+    model: Fact[str | None] = None
+    size: Fact[int] = 0
+
+    @property
+    def segment(self) -> str:
+        """The identity the graph gave it; a disk is not named by anything else."""
+        return self.id.removeprefix("disk:")
+
+    @property
+    def title(self) -> str:
+        """Model and serial, as they are printed on the disk."""
+        return " ".join(filter(None, ("disk", self.model, self.serial or self.segment)))
+
+    def mark(self) -> Mapping[str, str] | None:
+        """A disk is where the search begins."""
+        return {}
+
+    def usable(self, below: Sequence[int]) -> int | None:
+        """All of it."""
+        del below
+        return self.device.size if self.device else self.size
+
+
+class Unrecognised(Layer, tag="unrecognised"):
+    """A signature, a holder or bytes that no backend claims."""
+
+    what: Name[str]
+    """libblkid's name of the signature, `data` for readable bytes nobody claims, or what sysfs says of a holder."""
+    holder: Fact[bool] = False
+    """Whether it is in use by something unknown: then it cannot be released, only reported."""
+    uuid: Fact[str] = ""
+
+    def mark(self) -> Mapping[str, str] | None:
+        """An unknown holder is not looked for: nothing of ours will ever be done to it."""
+        return None
+
+    def explains(self) -> frozenset[str]:
+        """It stands for this very signature."""
+        return frozenset({self.what})
+
+    def describe(self) -> str:
+        """Say what it is that was not recognised."""
+        if self.holder:
+            return f"in use by something no backend knows: {self.what}"
+        return "unknown data" if self.what == "data" else f"signature {self.what}, which no backend claims"
+
+
+_ROLES: dict[type, Mapping[str, Role]] = {}
+
+
+def roles(cls: type[Layer]) -> Mapping[str, Role]:
+    """Give the role of every field of a kind, in the order they were written."""
+    known = _ROLES.get(cls)
+    if known is None:
+        hints: dict[str, Any] = get_type_hints(cls, include_extras=True)
+        known = _ROLES[cls] = {field: _role(hints[field]) for field in cls.__struct_fields__}
+    return known
+
+
+def _role(hint: object) -> Role:
+    if get_origin(hint) is Annotated:
+        return next((each for each in get_args(hint)[1:] if isinstance(each, Role)), Role.WISH)
+    return Role.WISH
+
+
+def kind_of(cls: type[Layer]) -> str:
+    """Give the name of a kind."""
+    tag = cls.__struct_config__.tag
+    if not isinstance(tag, str):
+        raise TypeError(f"{cls.__qualname__} names no kind: write class {cls.__name__}(Layer, tag='backend.thing')")
+    return tag
+
+
+def anonymous(layer: Layer) -> Layer:
+    """Give the layer without what the kernel happens to call it now, so that a plan reads the same after a reboot."""
+    device = layer.device
+    if device is None:
+        return layer
+    plain = msgspec.structs.replace(device, name="", number="", diskseq=None, links=())
+    return msgspec.structs.replace(layer, device=plain)
+
+
+def without_passing(layer: Layer) -> dict[str, object]:
+    """Give the fields of a layer that identify what is there, as plain data."""
+    kept = {field: getattr(layer, field) for field, role in roles(type(layer)).items() if role is not Role.PASSING}
+    return {"kind": layer.kind, **msgspec.to_builtins(kept)}
+
+
+__all__ = [
+    "BlockDevice",
+    "Disk",
+    "Exact",
+    "Fact",
+    "Health",
+    "Layer",
+    "Mismatch",
+    "Name",
+    "Passing",
+    "Rest",
+    "Role",
+    "Share",
+    "State",
+    "Unrecognised",
+    "anonymous",
+    "kind_of",
+    "roles",
+    "without_passing",
+]

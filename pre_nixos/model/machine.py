@@ -1,0 +1,153 @@
+"""A machine as probing found it, and the choice of disks on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pre_nixos.model.data import Data
+from pre_nixos.model.graph import DeviceGraph
+from pre_nixos.model.layer import Disk
+from pre_nixos.model.size import human, parse_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+REMOVABLE_TRANSPORTS = frozenset({"usb", "mmc", "virtual"})
+
+
+class NoSuchDisks(ValueError):
+    """The disks a policy needs are not there; says which are."""
+
+
+class BootMedium(Data):
+    """What this system runs from."""
+
+    disks: tuple[str, ...] = ()
+    """Ids of disks: never touched."""
+    determined: bool = True
+    """False if it could not be found out: then nothing runs unattended."""
+    how: str = ""
+
+
+class Machine(Data):
+    """What `probe` returns and policies read."""
+
+    graph: DeviceGraph
+    memory: int = 0
+    firmware: str = "bios"
+    architecture: str = ""
+    tools: dict[str, str] = {}
+    boot_medium: BootMedium = BootMedium()
+    unfinished: tuple[str, ...] = ()
+    """Ids of layers that an earlier run had begun to make or change when it was stopped: not to be trusted."""
+    remarks: tuple[str, ...] = ()
+    """What a person should know of how this was found out: a tool that is missing, a device that did not answer."""
+
+    @property
+    def disks(self) -> Disks:
+        """The disks a policy may take without being told their names: fixed, writable, and not what we run from."""
+        return Disks(machine=self, chosen=tuple(each for each in self.graph.of(Disk) if self.may_take(each)))
+
+    @property
+    def all_disks(self) -> Disks:
+        """Every disk, for those that are named."""
+        return Disks(machine=self, chosen=tuple(self.graph.of(Disk)))
+
+    def may_take(self, disk: Disk) -> bool:
+        """Whether a policy may take this disk without its having been named."""
+        device = disk.device
+        if device is None or device.read_only or device.size == 0 or disk.id in self.boot_medium.disks:
+            return False
+        return not (device.removable or device.transport in REMOVABLE_TRANSPORTS)
+
+
+class Disks:
+    """A choice of disks, narrowed step by step."""
+
+    __slots__ = ("_chosen", "_machine", "_so_far")
+
+    def __init__(self, *, machine: Machine, chosen: Sequence[Disk], so_far: str = "") -> None:
+        self._machine = machine
+        self._chosen = tuple(chosen)
+        self._so_far = so_far
+
+    def __iter__(self) -> Iterator[Disk]:
+        return iter(self._chosen)
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    def __getitem__(self, position: int) -> Disk:
+        return self._chosen[position]
+
+    def where(  # noqa: PLR0913 - each is a question one may ask of a disk
+        self,
+        *,
+        transport: str | None = None,
+        rotational: bool | None = None,
+        at_least: str | int | None = None,
+        at_most: str | int | None = None,
+        serial: str | None = None,
+        wwn: str | None = None,
+        model: str | None = None,
+        link: str | None = None,
+        matching: Callable[[Disk], bool] | None = None,
+    ) -> Disks:
+        """Keep the disks of which all that is said here is true. Sizes may be written `400GB`."""
+        asked = {
+            "transport": transport,
+            "rotational": rotational,
+            "at_least": at_least,
+            "at_most": at_most,
+            "serial": serial,
+            "wwn": wwn,
+            "model": model,
+            "link": link,
+        }
+        floor, ceiling = _bytes(at_least), _bytes(at_most)
+
+        def fits(disk: Disk) -> bool:
+            device = disk.device
+            return device is not None and all(
+                (
+                    transport is None or device.transport == transport,
+                    rotational is None or device.rotational is rotational,
+                    floor is None or device.size >= floor,
+                    ceiling is None or device.size <= ceiling,
+                    serial is None or device.serial == serial,
+                    wwn is None or device.wwn == wwn,
+                    model is None or device.model == model,
+                    link is None or link in device.links,
+                    matching is None or matching(disk),
+                )
+            )
+
+        said = ", ".join(f"{key}={value}" for key, value in asked.items() if value is not None)
+        so_far = ", ".join(filter(None, (self._so_far, said)))
+        return Disks(machine=self._machine, chosen=[each for each in self._chosen if fits(each)], so_far=so_far)
+
+    def exactly(self, count: int) -> Disks:
+        """Insist on so many, or say which disks there are."""
+        if len(self._chosen) == count:
+            return self
+        raise NoSuchDisks(self._complain(f"exactly {count}"))
+
+    def some(self, at_least: int = 1) -> Disks:
+        """Insist on at least so many, or say which disks there are."""
+        if len(self._chosen) >= at_least:
+            return self
+        raise NoSuchDisks(self._complain(f"at least {at_least}"))
+
+    def _complain(self, wanted: str) -> str:
+        asked = f" with {self._so_far}" if self._so_far else ""
+        listed = [
+            f"  {each.title}, {human(each.device.size if each.device else 0)}"
+            + ("" if self._machine.may_take(each) else " (taken only if named)")
+            for each in self._machine.graph.of(Disk)
+        ]
+        there = "\n".join(listed) if listed else "  none"
+        return f"This needs {wanted} disks{asked}, and {len(self._chosen)} fit. The disks of this machine:\n{there}"
+
+
+def _bytes(size: str | int | None) -> int | None:
+    return parse_bytes(size) if isinstance(size, str) else size

@@ -1,0 +1,191 @@
+"""Plans: the actions that lead from what is there to what is wanted, and what they cost."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pre_nixos.model.action import Action, Objection, Verb
+from pre_nixos.model.data import Data
+from pre_nixos.model.difference import Fate, Verdict
+from pre_nixos.model.draft import Wanted
+from pre_nixos.model.graph import DeviceGraph
+from pre_nixos.model.layer import Disk, Layer, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+PLAN_VERSION = 1
+
+
+class BrokenPlan(ValueError):
+    """An action of a plan whose preconditions do not hold when its turn comes."""
+
+
+class Plan(Data):
+    """What will be done, in order, to these disks, and why; nothing else will."""
+
+    version: int = PLAN_VERSION
+    before: DeviceGraph
+    """What stands on the disks it speaks for."""
+    wanted: Wanted
+    actions: tuple[Action, ...] = ()
+    edges: tuple[tuple[int, int], ...] = ()
+    """Pairs of positions in `actions`: the second needs the first."""
+    reasons: dict[str, Verdict] = {}
+    """The fate of every layer the plan speaks of, by id."""
+    objections: tuple[Objection, ...] = ()
+    """Reasons not to go on; a plan that has any is never applied."""
+    fingerprint: str = ""
+    """Of what stands on the disks: a machine with another fingerprint is not the one this plan was made for."""
+    digest: str = ""
+    """What a person consents to: the wanted graph, the disks, and the content that goes."""
+
+    @property
+    def looks_again(self) -> bool:
+        """Whether something can be told only after part of it is done; what follows then needs no less consent."""
+        return any(verdict.fate is Fate.UNSEEN for verdict in self.reasons.values())
+
+    def explain(self, layer: str) -> str:
+        """Say what becomes of a layer and why. Raises KeyError for one the plan does not speak of."""
+        verdict = self.reasons[layer]
+        acts = [action.summary for action in self.actions if action.target == layer or layer in action.destroys]
+        return f"{layer}: {verdict.fate}, because {verdict.why}." + "".join(f"\n  {each}" for each in acts)
+
+    def losses(self) -> Mapping[str, Sequence[Layer]]:
+        """Give, for every disk, the layers on it that will be gone."""
+        going = [self.before[id_] for id_, verdict in self.reasons.items() if verdict.fate.removes]
+        lost: dict[str, list[Layer]] = {each: [] for each in self.wanted.takes}
+        for layer in going:
+            for disk in self.before.disks(layer.id):
+                lost.setdefault(disk, []).append(layer)
+        return lost
+
+    def simulate(self) -> Iterator[tuple[Action, DeviceGraph]]:
+        """Give the graph after each action, checking that each one's preconditions hold when its turn comes."""
+        graph = self.before
+        for action in self.actions:
+            graph = _after(action, graph, self.wanted.graph)
+            yield action, graph
+
+    def result(self) -> DeviceGraph:
+        """Give the graph after all actions."""
+        graph = self.before
+        for _, graph in self.simulate():  # noqa: B007 - the last one is the result
+            pass
+        return graph
+
+
+def fingerprint(graph: DeviceGraph, takes: Iterable[str]) -> str:
+    """Digest what stands on these disks: identity, topology, UUIDs, signatures; nothing that passes."""
+    disks = frozenset(takes)
+    wishes = graph.only(_with_supports(graph, disks)).wishes()
+    return _digest({id_: [fields, on] for id_, (fields, on) in wishes.items()})
+
+
+def consent_digest(wanted: Wanted, losses: Mapping[str, Sequence[Layer]]) -> str:
+    """Digest what a person is asked: the wanted graph, the disks by identity and the content that goes from each."""
+    return _digest(
+        {
+            "wanted": {id_: [fields, on] for id_, (fields, on) in wanted.graph.wishes().items()},
+            "takes": list(wanted.takes),
+            "named": list(wanted.named),
+            "losses": {disk: sorted(_naming(each) for each in lost) for disk, lost in losses.items()},
+        }
+    )
+
+
+def _naming(layer: Layer) -> str:
+    # An ephemeral layer ends without a loss: that it is in use is no part of what is consented to.
+    return "" if layer.ephemeral else f"{layer.id} {layer.state} {layer.label_for_uuid()}"
+
+
+def _with_supports(graph: DeviceGraph, disks: frozenset[str]) -> set[str]:
+    standing = {id_ for id_ in graph if graph.disks(id_) & disks}
+    return (
+        standing
+        | {below for id_ in standing for below in graph.on(id_)}
+        | set[str]().union(*(graph.below(id_) for id_ in standing if not graph.disks(id_) <= disks))
+    )
+
+
+def before_of(graph: DeviceGraph, takes: Iterable[str]) -> DeviceGraph:
+    """Give the part of a machine's graph that stands on these disks, with what else it stands on."""
+    from pre_nixos.model.layer import anonymous
+
+    part = graph.only(_with_supports(graph, frozenset(takes)))
+    return part.plus((anonymous(layer), part.on(layer.id)) for layer in part.layers())
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()[:16]
+
+
+def _after(action: Action, graph: DeviceGraph, wanted: DeviceGraph) -> DeviceGraph:
+    target = action.target
+    match action.verb:
+        case Verb.DEACTIVATE:
+            return _deactivated(_present(graph, target), graph)
+        case Verb.TEARDOWN:
+            layer = _present(graph, target)
+            in_use = [each for each in graph.above(target) if _in_use(graph[each])]
+            if in_use:
+                raise BrokenPlan(f"{layer.id} cannot go: {in_use[0]} is still in use on it")
+            return graph.without([target])
+        case Verb.FORMAT:
+            if target in graph:
+                raise BrokenPlan(f"{target} cannot be made: it is already there")
+            return graph.plus(_made(target, graph, wanted))
+        case Verb.ACTIVATE:
+            return graph.plus(_activated(target, graph, wanted))
+        case Verb.MODIFY:
+            container = _present(graph, target)
+            gone = [each.id for each in graph.parts(container) if each.id not in wanted]
+            return graph.without(gone).plus(_made(target, graph, wanted))
+
+
+def _present(graph: DeviceGraph, target: str) -> Layer:
+    layer = graph.get(target)
+    if layer is None:
+        raise BrokenPlan(f"{target} is not there when its turn comes")
+    return layer
+
+
+def _in_use(layer: Layer) -> bool:
+    return layer.ephemeral and layer.state is not State.ABSENT
+
+
+def _deactivated(layer: Layer, graph: DeviceGraph) -> DeviceGraph:
+    in_use = [each for each in graph.above(layer.id) if _in_use(graph[each])]
+    if in_use:
+        raise BrokenPlan(f"{layer.id} cannot be released: {in_use[0]} is still in use on it")
+    if layer.ephemeral:
+        return graph.without([layer.id])
+    return graph.plus(_in_state(graph, [layer, *graph.parts(layer)], State.INACTIVE))
+
+
+def _in_state(graph: DeviceGraph, layers: Sequence[Layer], state: State) -> Sequence[tuple[Layer, tuple[str, ...]]]:
+    return [(msgspec.structs.replace(each, state=state), graph.on(each.id)) for each in layers]
+
+
+def _made(target: str, graph: DeviceGraph, wanted: DeviceGraph) -> Sequence[tuple[Layer, tuple[str, ...]]]:
+    layer = wanted[target]
+    for support in wanted.on(target):
+        if _present(graph, support).state is State.INACTIVE:
+            raise BrokenPlan(f"{target} cannot be made: {support} is not active")
+    return [(each, wanted.on(each.id)) for each in [layer, *wanted.parts(layer)]]
+
+
+def _activated(target: str, graph: DeviceGraph, wanted: DeviceGraph) -> Sequence[tuple[Layer, tuple[str, ...]]]:
+    layer = graph.get(target)
+    if layer is None:
+        made = wanted[target]
+        if not made.ephemeral:
+            raise BrokenPlan(f"{target} cannot be activated: it was never made")
+        return _made(target, graph, wanted)
+    return _in_state(graph, [layer, *graph.parts(layer)], State.ACTIVE)
+
+
+__all__ = ["PLAN_VERSION", "BrokenPlan", "Disk", "Plan", "before_of", "consent_digest", "fingerprint"]

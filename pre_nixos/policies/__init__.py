@@ -1,0 +1,1 @@
+"""Ready-made answers to what should be on a machine."""

@@ -1,0 +1,1 @@
+"""For authors of plugins: the suite every backend must pass, and fixtures."""
