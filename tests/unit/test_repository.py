@@ -88,7 +88,6 @@ EXCEPTION = re.compile(
   | pyright:\s* (?: ignore (?: \[ [^\]]* \] )? | basic | strict | report\w+\s*=\s*\w+ )
   | mypy:\s* [\w-]+ (?: =\S* )?
   | pragma:\s* no \s cover
-  | fmt:\s* \w+
     """,
     re.VERBOSE,
 )
