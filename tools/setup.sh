@@ -31,6 +31,12 @@ missing_packages() {
   comm -23 <(printf '%s\n' "${packages[@]}" | sort) <(sed -n 's/^installed //p' <<<"$present" | sort -u) | tr '\n' ' '
 }
 
+fetch_packages() {
+  apt-get update -o DPkg::Lock::Timeout=300 &&
+    # shellcheck disable=SC2086 # one word for each package
+    apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 $missing
+}
+
 install_packages() {
   local missing line
   if ! command -v dpkg-query >/dev/null; then
@@ -45,10 +51,11 @@ install_packages() {
       "  sudo $line" "" "and then the same make command again."
   fi
   echo "setup: $line"
-  export DEBIAN_FRONTEND=noninteractive
-  apt-get update -qq -o DPkg::Lock::Timeout=300
-  # shellcheck disable=SC2086 # one word for each package
-  apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 $missing </dev/null
+  mkdir -p .cache
+  if ! DEBIAN_FRONTEND=noninteractive fetch_packages >.cache/apt.log 2>&1 </dev/null; then
+    tail -n 20 .cache/apt.log >&2
+    fail "apt-get failed; its last words are above, the rest is in .cache/apt.log."
+  fi
   missing=$(missing_packages)
   [ -z "$missing" ] || fail "apt-get succeeded, yet these packages are not installed: $missing"
 }
