@@ -1,0 +1,164 @@
+"""Zeroing, and proving that something reads as zeros."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from typing import TYPE_CHECKING
+
+from pre_nixos.host.doing import kernel
+from pre_nixos.host.doing.disklock import disk_lock
+from pre_nixos.host.doing.partitions import partitions_of
+from pre_nixos.host.doing.problems import NotDoneError, RefusedError, words
+from pre_nixos.host.doing.ranges import clip, overlaps, shown, unaligned, widen
+from pre_nixos.model.step import MIB, Range
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pre_nixos.host.doing.disklock import Pins
+    from pre_nixos.host.doing.partitions import KernelPartition
+    from pre_nixos.host.doing.places import Place
+    from pre_nixos.host.doing.problems import Effort
+
+CHUNK = 4 * MIB
+_ZEROS = bytes(CHUNK)
+
+
+def zero(place: Place, wanted: Iterable[Range], pins: Pins, effort: Effort) -> str:
+    """Write zeros into ranges of a device and read them back past every cache."""
+    parts = partitions_of(place.sysfs)
+    with disk_lock(place):
+        reader = os.open(place.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            ranges = clip(wanted, kernel.size_of(reader))
+            _check(place, ranges, kernel.sector_of(reader), parts)
+        finally:
+            os.close(reader)
+        for part in parts:
+            pins.add(part.device)
+        # A device without partitions must be ours alone; on a disk the kernel counts its partitions' users as its
+        # own, so there it is checked that no byte lies inside one.
+        exclusive = 0 if parts else os.O_EXCL
+        try:
+            writer = os.open(place.path, os.O_RDWR | os.O_CLOEXEC | exclusive)
+        except OSError as error:
+            raise RefusedError(f"{place} cannot be opened for zeroing: {words(error)}; nothing was written") from error
+        try:
+            kernel.drop_cache(writer)
+            for piece in ranges:
+                effort.wrote = True
+                _write_zeros(writer, place, piece)
+            os.fsync(writer)
+            kernel.drop_cache(writer)
+        finally:
+            os.close(writer)
+    _insist(place, ranges, "does not read back as zeros after it was zeroed: the device does not keep what it is told")
+    return f"{place}: zeroed {_total(ranges)} and read them back"
+
+
+def require_clear(place: Place, wanted: Iterable[Range]) -> str:
+    """Refuse unless ranges of a device read as zeros."""
+    descriptor = os.open(place.path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        kernel.drop_cache(descriptor)
+        ranges = clip(wanted, kernel.size_of(descriptor))
+    finally:
+        os.close(descriptor)
+    _insist(place, ranges, "is not zero")
+    return f"{place}: {_total(ranges)} read as zeros"
+
+
+def _check(place: Place, ranges: Sequence[Range], sector: int, parts: Sequence[KernelPartition]) -> None:
+    """Refuse ranges the device cannot write whole, or that lie inside a partition the kernel still has."""
+    crooked = unaligned(ranges, sector)
+    if crooked is not None:
+        raise NotDoneError(f"{place}: {shown(crooked)} are no whole sectors of {sector} bytes; nothing was written")
+    for part in parts:
+        inside = Range(start=part.start, length=part.length)
+        for piece in ranges:
+            if overlaps(inside, piece):
+                raise RefusedError(
+                    f"{place}: {shown(piece)} reach into {part.name}, a partition the kernel still has; "
+                    "take it out of the table first; nothing was written"
+                )
+
+
+def _write_zeros(writer: int, place: Place, piece: Range) -> None:
+    """Zero one range: by the kernel where it can, by plain writes where the device refuses that."""
+    done = 0
+    while done < piece.length:
+        # In pieces of 256 MiB, so that a device that zeroes slowly can still be interrupted.
+        length = min(256 * MIB, piece.length - done)
+        where = Range(start=piece.start + done, length=length)
+        try:
+            try:
+                kernel.zero_out(writer, where.start, where.length)
+            except OSError:
+                _write_plainly(writer, where)
+        except OSError as error:
+            raise NotDoneError(
+                f"{place}: zeroing {shown(where)}: {words(error)}; what lies before was zeroed, these bytes perhaps "
+                "in part"
+            ) from error
+        done += length
+
+
+def _write_plainly(writer: int, where: Range) -> None:
+    done = 0
+    while done < where.length:
+        piece = _ZEROS[: min(CHUNK, where.length - done)]
+        done += os.pwrite(writer, piece, where.start + done)
+    os.fsync(writer)
+
+
+def _insist(place: Place, ranges: Iterable[Range], verdict: str) -> None:
+    """Raise unless every range reads as zeros; the verdict says what it means if not."""
+    for piece in ranges:
+        spot = first_byte_set(place.path, piece)
+        if spot is not None:
+            raise RefusedError(f"{place}: byte {spot} {verdict}")
+
+
+def first_byte_set(path: str, wanted: Range) -> int | None:
+    """Where the first byte that is not zero lies, read past the page cache; None if there is none."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECT)
+    try:
+        around = widen(wanted, kernel.sector_of(descriptor))
+        with mmap.mmap(-1, CHUNK) as buffer:  # O_DIRECT wants memory that starts at a page.
+            done = 0
+            while done < around.length:
+                length = min(CHUNK, around.length - done)
+                start = around.start + done
+                data = read_direct(descriptor, buffer, start, length)
+                low = max(wanted.start - start, 0)
+                high = min(wanted.start + wanted.length - start, length)
+                if data[low:high] != _ZEROS[: high - low]:
+                    return start + low + _first_set(data[low:high])
+                done += length
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def read_direct(descriptor: int, buffer: mmap.mmap, start: int, length: int) -> bytes:
+    """Read all of a stretch no longer than the buffer; a bad block comes back short first and as an error then."""
+    done = 0
+    collected: list[bytes] = []
+    while done < length:
+        with memoryview(buffer)[: length - done] as target:
+            count = os.preadv(descriptor, [target], start + done)
+        if count <= 0:
+            raise OSError(5, "the device ended early")
+        collected.append(buffer[:count])
+        done += count
+    return b"".join(collected)
+
+
+def _first_set(data: bytes) -> int:
+    return next(index for index, value in enumerate(data) if value)
+
+
+def _total(ranges: Iterable[Range]) -> str:
+    count = sum(piece.length for piece in ranges)
+    return f"{count / MIB:g} MiB"

@@ -1,0 +1,87 @@
+"""The two guards: nothing is on it, and nothing uses it."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from pre_nixos.host.doing.problems import RefusedError
+from pre_nixos.host.questions import OpenExclusive, SafeProbe, Verdict, WhoUses
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from pre_nixos.host.api import Reader
+    from pre_nixos.host.doing.places import Place
+    from pre_nixos.host.questions import Content, User
+
+TRIES = 5
+PAUSE = 2.0
+"""Seconds between tries: an NVMe/TCP path that comes back answers EIO for eight to ten."""
+
+
+def require_blank(place: Place, reader: Reader, pause: Callable[[float], None] = time.sleep) -> str:
+    """Refuse unless the device is proven blank: every other verdict, and no verdict, is a refusal."""
+    content: Content | None = None
+    for attempt in range(TRIES):
+        answer = reader.ask(SafeProbe(numbers=(place.number,), windows=True)).devices
+        content = next((each for each in answer if each.number == place.number), None)
+        if content is None or content.verdict is not Verdict.UNREADABLE:
+            break
+        if attempt < TRIES - 1:
+            pause(PAUSE)
+    if content is None:
+        raise RefusedError(f"{place}: nothing could be learnt of its content; nothing was written")
+    if content.verdict is not Verdict.BLANK:
+        raise RefusedError(f"{place} is not blank: {found(content)}; nothing was written")
+    if content.size <= 0:
+        raise RefusedError(f"{place} has a size of zero, which proves nothing; nothing was written")
+    return f"{place} is blank"
+
+
+def found(content: Content) -> str:
+    """What a device turned out to hold, in words."""
+    signatures = ", ".join(
+        " ".join(filter(None, (s.type, s.label and repr(s.label), s.uuid, f"at byte {s.offset}")))
+        for s in content.signatures
+    )
+    meaning = {
+        Verdict.BLANK: "blank",
+        Verdict.KNOWN: "it holds",
+        Verdict.DATA: "it holds data that nothing claims",
+        Verdict.AMBIGUOUS: "it carries signatures that contradict each other",
+        Verdict.UNREADABLE: "it cannot be read",
+        Verdict.BUSY: "it does not answer",
+        Verdict.GONE: "it is gone",
+    }[content.verdict]
+    if content.verdict is Verdict.KNOWN:
+        meaning = f"it holds {signatures or 'something known'}"
+    elif signatures:
+        meaning = f"{meaning}: {signatures}"
+    return f"{meaning} ({content.error})" if content.error else meaning
+
+
+def require_free(place: Place, reader: Reader) -> str:
+    """Refuse unless nothing uses the device; descriptors this process holds itself do not count."""
+    users = [
+        user
+        for user in reader.ask(WhoUses(number=place.number)).users
+        if not (user.how == "open" and user.pid == os.getpid())
+    ]
+    if users:
+        raise RefusedError(f"{place} is in use by {named(users)}; nothing was written")
+    opened = reader.ask(OpenExclusive(number=place.number))
+    if not opened.free:
+        raise RefusedError(
+            f"{place} does not open exclusively: {opened.error or 'in use'}; no holder, mount, swap, loop device or "
+            "open file was found; nothing was written"
+        )
+    return f"{place} is free"
+
+
+def named(users: Iterable[User]) -> str:
+    """The users of a device in words."""
+    return ", ".join(
+        f"{user.how} {user.what}" + (f" (process {user.pid})" if user.pid is not None else "") for user in users
+    )

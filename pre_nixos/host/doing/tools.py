@@ -1,0 +1,88 @@
+"""Running a program: devices put in by their names of this moment, secrets only on its standard input."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Protocol
+
+from pre_nixos.host.doing.problems import NotDoneError
+from pre_nixos.model.step import Node, Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from pre_nixos.host.doing.problems import Effort
+    from pre_nixos.host.questions import Ran
+    from pre_nixos.model.step import Run
+
+TAIL = 2000
+"""Characters of a failed program's words that are worth repeating."""
+
+
+class Runner(Protocol):
+    """Starts a program and waits for it."""
+
+    def __call__(self, argv: Sequence[str], *, stdin: bytes | None, timeout: float, pass_fds: Sequence[int]) -> Ran:
+        """Run it: no shell, a clean environment, closed stdin unless given."""
+        ...
+
+
+def run(
+    work: Run,
+    path_of: Callable[[Node], str],
+    secrets: Mapping[str, str],
+    runner: Runner,
+    inherited: Sequence[int],
+    effort: Effort,
+) -> str:
+    """Run a program of a plan; anything but status 0 is a failure, told with the end of what it said."""
+    argv = resolve(work.argv, path_of)
+    stdin = given(work.stdin, secrets)
+    command = masked(shlex.join(argv), secrets.values())
+    effort.processes += 1
+    effort.wrote = True
+    ran = runner(argv, stdin=stdin, timeout=work.timeout, pass_fds=inherited)
+    if ran.error == "missing":
+        effort.processes -= 1
+        effort.wrote = False
+        raise NotDoneError(f"{argv[0]} is not installed; nothing was changed")
+    if ran.error == "timeout":
+        raise NotDoneError(f"{command}: stopped after {work.timeout:g} s without an end; it may have written")
+    said = masked(tail(ran.stderr) or tail(ran.stdout), secrets.values())
+    if ran.error:
+        raise NotDoneError(f"{command}: {ran.error}; it may have written" + (f": {said}" if said else ""))
+    if ran.status != 0:
+        how = f"status {ran.status}" if ran.status > 0 else f"killed by signal {-ran.status}"
+        raise NotDoneError(f"{command}: {how}; it may have written" + (f": {said}" if said else ""))
+    return command
+
+
+def resolve(argv: Iterable[str | Node], path_of: Callable[[Node], str]) -> tuple[str, ...]:
+    """Put the path of each device in the place of its layer."""
+    return tuple(path_of(word) if isinstance(word, Node) else word for word in argv)
+
+
+def given(stdin: str | Secret | None, secrets: Mapping[str, str]) -> bytes | None:
+    """What a program gets to read: a secret as its bytes alone, without a newline that would become part of it."""
+    if isinstance(stdin, Secret):
+        if stdin.reference not in secrets:
+            raise NotDoneError(f"no value was given for the secret {stdin.reference}; nothing was changed")
+        return secrets[stdin.reference].encode("utf-8", "surrogateescape")
+    return None if stdin is None else stdin.encode("utf-8", "surrogateescape")
+
+
+def masked(text: str, values: Iterable[str]) -> str:
+    """The text without any secret a program repeated, whole or a line of it."""
+    parts = {value for value in values if value}
+    parts |= {line.strip() for value in parts for line in value.splitlines() if line.strip()}
+    for value in sorted(parts, key=len, reverse=True):
+        text = text.replace(value, "[secret]")
+    return text
+
+
+def tail(text: str) -> str:
+    """The end of what a program said, from the start of a line where that is possible."""
+    text = text.strip()
+    if len(text) <= TAIL:
+        return text
+    return "... " + text[-TAIL:].partition("\n")[2] if "\n" in text[-TAIL:] else "... " + text[-TAIL:]
