@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from pre_nixos.hooks import specs
 from pre_nixos.hooks.registry import PluginError, Registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from pre_nixos.host.api import Reader
     from pre_nixos.model.action import Action, Objection, Replace
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pre_nixos.model.layer import Layer
     from pre_nixos.model.plan import Plan
 
+P = ParamSpec("P")
 R = TypeVar("R")
 
 
@@ -27,7 +28,7 @@ class Calls:
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
 
-    def can(self, spec: Callable[..., Any], layer: Layer) -> bool:
+    def can(self, spec: Callable[..., object], layer: Layer) -> bool:
         """Whether the owner of a layer's kind answers a hook for it."""
         return self.registry.owner(spec, layer.kind) is not None
 
@@ -73,29 +74,38 @@ class Calls:
         """Ask every plugin for its policies."""
         return self._everyone(specs.policies)
 
-    def _everyone(self, spec: Callable[..., Any], *arguments: object) -> list[Any]:
-        return [
-            each
-            for plugin, function in self.registry.everyone(spec)
-            for each in _attributed(plugin, spec, lambda *given, ask=function: list(ask(*given)), *arguments)
-        ]
+    def _everyone(self, spec: Callable[P, Iterable[R]], *arguments: P.args, **named: P.kwargs) -> list[R]:
+        answers: list[R] = []
+        for plugin, function in self.registry.everyone(spec):
+            # A generator fails while it is read, so it is read here, where its plugin is known.
+            answers += _attributed(plugin, spec, _listed(function), *arguments, **named)
+        return answers
 
-    def _owner(self, spec: Callable[..., Any], layer: Layer, graph: DeviceGraph) -> Any:  # noqa: ANN401 - each caller says
+    def _owner(self, spec: Callable[[Layer, DeviceGraph], R], layer: Layer, graph: DeviceGraph) -> R:
         found = self.registry.owner(spec, layer.kind)
         if found is None:
             owner = self.registry.owners.get(layer.kind, "no plugin")
             raise PluginError(f"{owner} cannot {spec.__name__} a {layer.kind}")
         plugin, function = found
-        answer = _attributed(plugin, spec, function, layer, graph)
-        if answer is None:
-            raise PluginError(f"plugin {plugin} answered {spec.__name__} for {layer.id} with nothing at all")
-        return answer
+        return _attributed(plugin, spec, function, layer, graph)
 
 
-def _attributed(plugin: str, spec: Callable[..., Any], function: Callable[..., R], *arguments: Any) -> R:  # noqa: ANN401
+def _listed(function: Callable[P, Iterable[R]]) -> Callable[P, list[R]]:
+    def listed(*arguments: P.args, **named: P.kwargs) -> list[R]:
+        return list(function(*arguments, **named))
+
+    return listed
+
+
+def _attributed(
+    plugin: str, spec: Callable[..., object], function: Callable[P, R], *arguments: P.args, **named: P.kwargs
+) -> R:
     try:
-        return function(*arguments)
+        answer = function(*arguments, **named)
     except PluginError:
         raise
     except Exception as error:
         raise PluginError(f"plugin {plugin} failed in {spec.__name__}: {type(error).__name__}: {error}") from error
+    if answer is None:
+        raise PluginError(f"plugin {plugin} answered {spec.__name__} with nothing at all")
+    return answer

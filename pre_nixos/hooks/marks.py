@@ -35,7 +35,7 @@ def implements(spec: Callable[P, R]) -> Callable[[Callable[P, R]], Callable[P, R
 
 
 @overload
-def for_kind(
+def for_kind(  # pyright: ignore[reportOverlappingOverload] - modify has two layers first, and comes first
     spec: Callable[Concatenate[Layer, Layer, P], R], kind: type[L]
 ) -> Callable[[Callable[Concatenate[L, L, P], R]], Callable[Concatenate[Layer, Layer, P], R | None]]: ...
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import pluggy
 
 from pre_nixos.hooks import specs
 from pre_nixos.hooks.marks import KIND
-from pre_nixos.model.layer import Disk, Layer, kind_of
+from pre_nixos.model.layer import Layer, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 GROUP = specs.PROJECT
 """The entry point group. The built-ins are found in it like everyone else."""
@@ -35,7 +38,9 @@ class Registry:
         self.tools: dict[str, tuple[str, ...]] = {}
         for name, plugin in plugins.items():
             self._register(name, plugin)
-        self._owned = {(spec, kind): (plugin, function) for spec, kind, plugin, function in self._owned_hooks()}
+        self._owned: dict[tuple[str, str], tuple[str, Callable[..., Any]]] = {
+            (spec, kind): (plugin, function) for spec, kind, plugin, function in self._owned_hooks()
+        }
 
     @property
     def names(self) -> Sequence[str]:
@@ -47,12 +52,12 @@ class Registry:
         """For each kind, the distribution that owns it: what a document written now says of itself."""
         return {kind: self.distributions.get(owner, owner) for kind, owner in self.owners.items()}
 
-    def everyone(self, spec: Callable[..., Any]) -> Iterator[tuple[str, Callable[..., Any]]]:
+    def everyone(self, spec: Callable[P, R]) -> Iterator[tuple[str, Callable[P, R]]]:
         """Give every plugin's answer to a hook that all are asked."""
         for impl in getattr(self._manager.hook, spec.__name__).get_hookimpls():
             yield impl.plugin_name, impl.function
 
-    def owner(self, spec: Callable[..., Any], kind: str) -> tuple[str, Callable[..., Any]] | None:
+    def owner(self, spec: Callable[P, R], kind: str) -> tuple[str, Callable[P, R]] | None:
         """Give the owning plugin's answer to a hook about a kind of layer; None if it has none."""
         return self._owned.get((spec.__name__, kind))
 
@@ -127,4 +132,4 @@ def installed() -> Registry:
     return Registry(plugins, distributions)
 
 
-__all__ = ["GROUP", "Disk", "PluginError", "Registry", "installed"]
+__all__ = ["GROUP", "PluginError", "Registry", "installed"]

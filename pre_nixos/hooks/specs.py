@@ -93,7 +93,10 @@ def deactivate(layer: Layer, graph: DeviceGraph) -> Sequence[Action]:
 
 @spec
 def teardown(layer: Layer, graph: DeviceGraph) -> Sequence[Action]:
-    """Remove an inactive layer and its parts for good; the graph is what is there. Without it a kind is read-only. Pure."""
+    """Remove an inactive layer and its parts for good; the graph is what is there. Pure.
+
+    A kind without it is read-only: a plan in which such a layer must go is refused.
+    """
     raise NotImplementedError
 
 
@@ -121,5 +124,5 @@ def policies() -> Iterable[Policy]:
     raise NotImplementedError
 
 
-OWNED = (format, activate, deactivate, teardown, modify)
-SHARED = (backend, probe, guard, objections, policies)
+OWNED: tuple[Callable[..., object], ...] = (format, activate, deactivate, teardown, modify)
+SHARED: tuple[Callable[..., object], ...] = (backend, probe, guard, objections, policies)

@@ -26,12 +26,15 @@ class Role(StrEnum):
     """What `format` can make; compared, unless what is wanted says nothing of it."""
     FACT = "fact"
     """Only probing knows it; never compared, but part of what a consent is given for."""
+    HOW = "how"
+    """Said to the tool that makes it; it leaves no trace to be read back, so it is never compared."""
     PASSING = "passing"
     """True at the moment only: kernel names, progress, health; never compared and never consented to."""
 
 
 Name = Annotated[T, Role.NAME]
 Fact = Annotated[T, Role.FACT]
+How = Annotated[T, Role.HOW]
 Passing = Annotated[T, Role.PASSING]
 
 
@@ -119,6 +122,10 @@ class Layer(Data, tag_field="kind"):
 
     def explains(self) -> frozenset[str]:
         """Name the signatures, as libblkid calls them, that it accounts for on the devices it stands on."""
+        return frozenset()
+
+    def occupies(self) -> frozenset[str]:
+        """Name what only one thing on a machine can have, such as `vg:main`, `mapper:main-slash` or `at:/mnt`."""
         return frozenset()
 
     def mark(self) -> Mapping[str, str] | None:
@@ -254,6 +261,7 @@ __all__ = [
     "Exact",
     "Fact",
     "Health",
+    "How",
     "Layer",
     "Mismatch",
     "Name",

@@ -118,10 +118,10 @@ class WriteFile(Data, tag="write-file", tag_field="step"):
 
 
 class MakeDirectory(Data, tag="make-directory", tag_field="step"):
-    """Make a directory and its parents, with this mode, if it is not there."""
+    """Make a directory and its parents if it is not there; with a mode given, see to it that it has that mode."""
 
     path: str
-    mode: int = 0o755
+    mode: int | None = None
 
 
 class Attach(Data, tag="attach", tag_field="step"):

@@ -1,0 +1,129 @@
+"""Filesystems: ext4, xfs, vfat and the like, each on one device."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pre_nixos.plugin import (
+    WINDOWS,
+    Action,
+    Backend,
+    Found,
+    How,
+    Layer,
+    Node,
+    Reader,
+    Replace,
+    RequireBlank,
+    RequireFree,
+    Run,
+    State,
+    Verb,
+    Zero,
+    for_kind,
+    hooks,
+    implements,
+    survey,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pre_nixos.plugin import DeviceGraph
+
+MAKERS = {
+    "ext4": ("mkfs.ext4", "-q", "-F"),
+    "ext3": ("mkfs.ext3", "-q", "-F"),
+    "ext2": ("mkfs.ext2", "-q", "-F"),
+    "xfs": ("mkfs.xfs", "-q", "-f"),
+    "vfat": ("mkfs.vfat",),
+}
+"""How each type is made. The device was proven blank by then, so forcing overrides nothing."""
+
+LABELS = {"vfat": "-n"}
+READ_ONLY = ("exfat", "f2fs", "iso9660", "jfs", "nilfs2", "ntfs", "reiserfs", "squashfs", "udf")
+"""Types that are recognised, but not made."""
+
+
+class Filesystem(Layer, tag="filesystem"):
+    """A filesystem on one device."""
+
+    type: str
+    label: str | None = None
+    uuid: str | None = None
+    arguments: How[tuple[str, ...]] = ()
+    """Further arguments for the program that makes it."""
+
+    def explains(self) -> frozenset[str]:
+        """Its own signature."""
+        return frozenset({self.type})
+
+    def describe(self) -> str:
+        """Type and label."""
+        return f"{self.type} {self.label!r}" if self.label else self.type
+
+
+@implements(hooks.backend)
+def backend() -> Backend:
+    """Own filesystems on one device."""
+    return Backend(kinds=[Filesystem], tools=[command[0] for command in MAKERS.values()])
+
+
+@implements(hooks.probe)
+def probe(reader: Reader) -> Iterable[Found]:
+    """Find the filesystems libblkid sees."""
+    for node, signature in survey(reader).with_signature(*MAKERS, *READ_ONLY):
+        filesystem = Filesystem(
+            type=signature.type, label=signature.label or None, uuid=signature.uuid or None, state=State.ACTIVE
+        )
+        yield Found(filesystem, on=[node.number])
+
+
+@for_kind(hooks.format, Filesystem)
+def make(layer: Filesystem, graph: DeviceGraph) -> Sequence[Action]:
+    """Run the maker on a device that was just proven blank."""
+    device = graph.devices(layer)[0]
+    label = (LABELS.get(layer.type, "-L"), layer.label) if layer.label else ()
+    uuid = _uuid_arguments(layer)
+    argv = (*MAKERS[layer.type], *label, *uuid, *layer.arguments, Node(layer=device.id))
+    steps = (RequireFree(target=Node(layer=device.id)), RequireBlank(target=Node(layer=device.id)), Run(argv=argv))
+    named = f" labelled {layer.label}" if layer.label else ""
+    return [
+        Action(verb=Verb.FORMAT, target=layer.id, summary=f"make {layer.type}{named} on {device.title}", steps=steps)
+    ]
+
+
+def _uuid_arguments(layer: Filesystem) -> tuple[str, ...]:
+    if layer.uuid is None:
+        return ()
+    match layer.type:
+        case "xfs":
+            return ("-m", f"uuid={layer.uuid}")
+        case "vfat":
+            return ("-i", layer.uuid.replace("-", ""))
+        case _:
+            return ("-U", layer.uuid)
+
+
+@for_kind(hooks.teardown, Filesystem)
+def remove(layer: Filesystem, graph: DeviceGraph) -> Sequence[Action]:
+    """Clear both ends of the device, and read them back."""
+    device = graph.devices(layer)[0]
+    node = Node(layer=device.id)
+    steps = (RequireFree(target=node), Zero(target=node, ranges=WINDOWS))
+    return [
+        Action(
+            verb=Verb.TEARDOWN,
+            target=layer.id,
+            summary=f"remove {layer.describe()} from {device.title}",
+            steps=steps,
+            destroys=(layer.id,),
+        )
+    ]
+
+
+@for_kind(hooks.modify, Filesystem)
+def change(old: Filesystem, new: Filesystem, before: DeviceGraph, after: DeviceGraph) -> Sequence[Action] | Replace:
+    """Nothing can be changed in place yet, and nothing may be lost for want of a way."""
+    del before, after
+    return Replace(why="; ".join(str(each) for each in new.mismatches(old)))

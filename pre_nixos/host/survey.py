@@ -1,0 +1,173 @@
+"""One look at a machine that every probe shares: the device tree first, then the content of what may be read.
+
+The first stage reads sysfs alone, which cannot block. Only devices that passed it are opened in the second: no floppy,
+no optical drive, no RAM disk, nothing suspended and nothing that stands on something suspended.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from pre_nixos.host.questions import ReadBlockNodes, SafeProbe, Verdict
+from pre_nixos.model.device import BlockDevice
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pre_nixos.host.api import Reader
+    from pre_nixos.host.questions import BlockNode, Content, Question, Signature
+
+A = TypeVar("A")
+
+IGNORED = ("fd", "sr", "ram", "zram", "mtdblock", "nbd")
+"""Names of drivers whose devices are never targets and may not even like to be opened."""
+
+
+class Memo:
+    """A reader that asks each question once: what one probe shares. Guards have none."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._answers: dict[bytes, object] = {}
+        self.survey: Survey | None = None
+
+    def ask(self, question: Question[A]) -> A:
+        """Answer from memory, or ask and remember."""
+        import msgspec
+
+        key = msgspec.json.encode(question)
+        if key not in self._answers:
+            self._answers[key] = self._reader.ask(question)
+        return cast("A", self._answers[key])
+
+
+class Survey:
+    """The device tree and what the devices hold."""
+
+    def __init__(self, nodes: Sequence[BlockNode], contents: Sequence[Content], left_out: Sequence[BlockNode]) -> None:
+        self.nodes: Mapping[str, BlockNode] = {each.name: each for each in nodes}
+        self.contents: Mapping[str, Content] = {each.number: each for each in contents}
+        self.left_out = tuple(left_out)
+        """Nodes that were not opened: suspended, or on something suspended."""
+        self.by_number: Mapping[str, BlockNode] = {each.number: each for each in nodes}
+
+    def device(self, node: BlockNode | str) -> BlockDevice:
+        """Give the block device of a node (or of a `major:minor`), with what a partition inherits from its disk."""
+        return block_device(self.by_number[node] if isinstance(node, str) else node, self.nodes)
+
+    def whole(self) -> Sequence[BlockNode]:
+        """Give the nodes that are no partitions, by name."""
+        return [each for each in self.nodes.values() if not each.parent]
+
+    def signatures(self, number: str) -> Sequence[Signature]:
+        """Give every signature on a device."""
+        content = self.contents.get(number)
+        return content.signatures if content else ()
+
+    def with_signature(self, *types: str) -> Sequence[tuple[BlockNode, Signature]]:
+        """Give the nodes that carry a signature of one of these types, with it."""
+        return [
+            (self.by_number[number], signature)
+            for number, content in self.contents.items()
+            for signature in content.signatures
+            if signature.type in types
+        ]
+
+    def unread(self) -> Sequence[Content]:
+        """Give the devices whose content could not be told."""
+        told = {Verdict.BLANK, Verdict.KNOWN, Verdict.DATA, Verdict.AMBIGUOUS}
+        return [each for each in self.contents.values() if each.verdict not in told]
+
+
+def survey(reader: Reader) -> Survey:
+    """Look at a machine; within one probe it is done once."""
+    if isinstance(reader, Memo) and reader.survey is not None:
+        return reader.survey
+    nodes = [each for each in reader.ask(ReadBlockNodes()).nodes if _counts(each)]
+    stuck = _suspended(nodes)
+    readable = tuple(each.number for each in nodes if each.name not in stuck)
+    contents = reader.ask(SafeProbe(numbers=readable)).devices if readable else ()
+    found = Survey(nodes, contents, [each for each in nodes if each.name in stuck])
+    if isinstance(reader, Memo):
+        reader.survey = found
+    return found
+
+
+def _counts(node: BlockNode) -> bool:
+    if node.name.rstrip("0123456789") in IGNORED or node.attributes.get("device/type") == "5":
+        return False
+    return node.attributes.get("size", "0") not in {"", "0"} or bool(node.slaves) or "md/level" in node.attributes
+
+
+def _suspended(nodes: Sequence[BlockNode]) -> set[str]:
+    stuck = {each.name for each in nodes if each.attributes.get("dm/suspended") == "1"}
+    while True:
+        more = {
+            each.name
+            for each in nodes
+            if each.name not in stuck and (stuck.intersection(each.slaves) or each.parent in stuck)
+        }
+        if not more:
+            return stuck
+        stuck |= more
+
+
+def block_device(node: BlockNode, nodes: Mapping[str, BlockNode]) -> BlockDevice:
+    """Say what sysfs and udev's database tell of a node, as the model has it."""
+    whole = nodes.get(node.parent, node) if node.parent else node
+    mine, disk = node.attributes, whole.attributes
+    hints = whole.udev
+    return BlockDevice(
+        name=node.name,
+        number=node.number,
+        size=int(mine.get("size", "0") or 0) * 512,
+        diskseq=int(disk["diskseq"]) if disk.get("diskseq", "").isdecimal() else None,
+        logical_block=int(disk.get("queue/logical_block_size", "512")),
+        physical_block=int(disk.get("queue/physical_block_size", "512")),
+        rotational={"0": False, "1": True}.get(disk.get("queue/rotational", "")),
+        transport=_transport(whole),
+        model=disk.get("device/model") or hints.get("ID_MODEL") or None,
+        serial=hints.get("ID_SCSI_SERIAL")
+        or hints.get("ID_SERIAL_SHORT")
+        or disk.get("device/serial")
+        or disk.get("serial")
+        or None,
+        wwn=_wwn(whole),
+        unit=_unit(whole),
+        path=hints.get("ID_PATH") or None,
+        read_only=mine.get("ro") == "1" or disk.get("ro") == "1",
+        removable=disk.get("removable") == "1",
+        links=node.links,
+    )
+
+
+def _transport(node: BlockNode) -> str | None:
+    said = node.attributes.get("device/transport")
+    if said:
+        return "nvme" if said == "pcie" else f"nvme-{said}" if node.name.startswith("nvme") else said
+    if "/usb" in node.path:
+        return "usb"
+    for part, transport in (("/ata", "sata"), ("/virtio", "virtio"), ("/mmc", "mmc"), ("/nvme", "nvme")):
+        if part in node.path:
+            return transport
+    if "/host" in node.path:
+        return "scsi"
+    return node.udev.get("ID_BUS")
+
+
+def _wwn(node: BlockNode) -> str | None:
+    """Give what identifies the unit everywhere; the kernel's `t10.` names are vendors' words and do not."""
+    for said in (node.attributes.get("wwid"), node.attributes.get("device/wwid")):
+        if said and said.startswith(("naa.", "eui.", "uuid.")):
+            return said
+    return node.udev.get("ID_WWN_WITH_EXTENSION") or node.udev.get("ID_WWN")
+
+
+def _unit(node: BlockNode) -> str | None:
+    namespace = node.name.rpartition("n")[2]
+    if node.name.startswith("nvme") and namespace.isdecimal():
+        return f"ns{namespace}"
+    return None
+
+
+__all__ = ["Memo", "Survey", "block_device", "survey"]
