@@ -1,0 +1,143 @@
+"""The child that opens devices, so that its parent need not: a read the kernel never finishes cannot be killed.
+
+It is given a list of jobs on standard input and writes each answer to standard output as soon as it has it. Devices
+that do not share a disk are read side by side, so one that never answers keeps only its own answer back. Both
+streams carry `marshal`, the two ends being one interpreter and the text formats costing more than the reading.
+
+It runs without site-packages: nothing here, in `blkid` or in `windows` imports more than the standard library.
+"""
+
+from __future__ import annotations
+
+import _thread
+import errno
+import marshal
+import os
+import stat
+import sys
+
+from pre_nixos.host import windows
+
+TYPE_CHECKING = False  # as type checkers know it; importing typing would cost a tenth of the child's whole life
+if TYPE_CHECKING:
+    from pre_nixos.host.devicejobs import Facts, Job
+
+
+_NOTHING: Facts = {
+    "errno": 0,
+    "error": "",
+    "data": b"",
+    "size": 0,
+    "size_after": 0,
+    "safeprobe": 1,
+    "winner": {},
+    "signatures": [],
+    "incomplete": 0,
+    "blank": None,
+    "window_error": "",
+}
+
+
+def work(job: Job) -> Facts:
+    """Do one job."""
+    exclusive = os.O_EXCL if job["do"] == "exclusive" else 0
+    try:
+        # Without blocking: a drive without a medium then opens, and says so when read.
+        descriptor = os.open(job["path"], os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | exclusive)
+    except OSError as problem:
+        return {**_NOTHING, "errno": problem.errno or errno.EIO, "error": problem.strerror or str(problem)}
+    try:
+        state = os.fstat(descriptor)
+        number = f"{os.major(state.st_rdev)}:{os.minor(state.st_rdev)}"
+        if not stat.S_ISBLK(state.st_mode) or number != job["number"]:
+            return {**_NOTHING, "errno": errno.ENXIO, "error": f"{job['path']} is not device {job['number']}"}
+        if job["do"] == "read":
+            windows.past_the_cache(descriptor)
+            data = windows.read(descriptor, job["offset"], job["length"], job["align"])
+            return {**_NOTHING, "data": data}
+        return probe(descriptor, job) if job["do"] == "probe" else _NOTHING
+    except OSError as problem:
+        return {**_NOTHING, "errno": problem.errno or errno.EIO, "error": problem.strerror or str(problem)}
+    finally:
+        os.close(descriptor)
+
+
+def probe(descriptor: int, job: Job) -> Facts:
+    """Look for signatures on an open device, and at its windows if there are none."""
+    size = os.lseek(descriptor, 0, os.SEEK_END)
+    facts: Facts = {**_NOTHING, "size": size, "size_after": size}
+    if size == 0:
+        return facts
+    # What another node of the same disk wrote is not in this node's cache: forget the ends of it.
+    for start in (0, max(0, size - (16 << 20))):
+        os.posix_fadvise(descriptor, start, 16 << 20, os.POSIX_FADV_DONTNEED)
+    from pre_nixos.host import blkid  # most jobs are reads, and ctypes is a third of the child's life
+
+    look = blkid.Probe(descriptor)
+    try:
+        facts["safeprobe"], facts["winner"] = look.verdict()
+        facts["signatures"], facts["incomplete"] = look.signatures()
+    finally:
+        look.close()
+    if job["partition"]:
+        facts["signatures"] = [found for found in facts["signatures"] if not _boot_code(descriptor, found)]
+        if not facts["signatures"] and facts["safeprobe"] == 0:
+            facts["safeprobe"] = 1
+    if not facts["signatures"] and facts["safeprobe"] == 1 and job["window"]:
+        try:
+            windows.past_the_cache(descriptor)
+            facts["blank"] = windows.blank(descriptor, size, job["window"], job["align"])
+        except OSError as problem:
+            facts["window_error"] = problem.strerror or str(problem)
+    facts["size_after"] = os.lseek(descriptor, 0, os.SEEK_END)
+    return facts
+
+
+def _boot_code(descriptor: int, found: dict[str, str]) -> bool:
+    """Tell whether this is an MBR without a single partition: a boot sector rather than a table, in a partition."""
+    if found.get("PTTYPE") != "dos":
+        return False
+    entries = os.pread(descriptor, 64, 446)
+    return len(entries) == 64 and not any(
+        entries[start + 4] and any(entries[start + 12 : start + 16]) for start in range(0, 64, 16)
+    )
+
+
+def answer(groups: list[list[Job]], output: int) -> None:
+    """Do the jobs of each group in turn and all groups side by side, and write each answer when it is there."""
+    writing = _thread.allocate_lock()
+    running: list[_thread.LockType] = []
+
+    def do_group(jobs: list[Job], running_lock: _thread.LockType) -> None:
+        try:
+            for job in jobs:
+                frame = marshal.dumps((job["number"], dict(work(job))))
+                with writing:
+                    _write(output, len(frame).to_bytes(8, "big") + frame)
+        finally:
+            running_lock.release()
+
+    for jobs in groups:
+        lock = _thread.allocate_lock()
+        lock.acquire()
+        running.append(lock)
+        _thread.start_new_thread(do_group, (jobs, lock))
+    for lock in running:
+        lock.acquire()
+
+
+def _write(output: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(output, rest) :]
+
+
+def main() -> None:
+    """Take jobs from standard input until there are no more, and leave without ceremony."""
+    groups: list[list[Job]] = marshal.loads(sys.stdin.buffer.read())  # noqa: S302 - written by our own parent
+    if any(job["do"] == "probe" for jobs in groups for job in jobs):
+        from pre_nixos.host import blkid  # as above
+
+        blkid.load()  # once, before there are threads
+    answer(groups, 1)
+    os._exit(0)

@@ -1,0 +1,199 @@
+"""Asking devices themselves, through a child that can be left behind: content, bytes, and whether they are free."""
+
+from __future__ import annotations
+
+import errno
+import marshal
+import os
+import sys
+from typing import TYPE_CHECKING, TypeAlias, cast
+
+from pre_nixos.host import processes
+from pre_nixos.host.questions import (
+    Bytes,
+    Content,
+    Contents,
+    Opened,
+    Signature,
+    Verdict,
+)
+from pre_nixos.host.sysfs import Sysfs, node_path
+from pre_nixos.model.step import WINDOW
+
+if TYPE_CHECKING:
+    from pre_nixos.host.devicejobs import Facts, Job
+    from pre_nixos.host.questions import OpenExclusive, ReadAt, SafeProbe
+
+LIMIT = 30.0
+"""Seconds a single read or open may take."""
+HIDDEN = "hidden"
+"""In a signature's detail: another signature hides this one from whoever asks libblkid alone."""
+_NAMED = ("TYPE", "PTTYPE", "USAGE", "UUID", "PTUUID", "LABEL", "VERSION")
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_CHILD = f"import sys; sys.path.insert(0, {_ROOT!r}); from pre_nixos.host.devicereader import main; main()"
+
+Reasons: TypeAlias = "dict[str, tuple[Verdict, str]]"
+
+
+def safe_probe(question: SafeProbe, sysfs: Sysfs) -> Contents:
+    """Answer `SafeProbe`."""
+    settled: Reasons = {}
+    jobs: list[Job] = []
+    for number in dict.fromkeys(question.numbers):
+        job = _job("probe", number, sysfs, settled)
+        if job is not None:
+            job["window"] = WINDOW if question.windows else 0
+            jobs.append(job)
+    answers, error = _have_done(jobs, sysfs, question.timeout)
+    contents: dict[str, Content] = {}
+    for number in question.numbers:
+        if number in settled:
+            verdict, reason = settled[number]
+            contents[number] = Content(number=number, verdict=verdict, error=reason)
+        elif number in answers:
+            paths = sysfs.nvme_paths(sysfs.name(number))
+            down = [f"{path} is {state}" for path, state in paths.items() if state != "live"]
+            contents[number] = judge(number, answers[number], ", ".join(down))
+        else:
+            contents[number] = Content(number=number, verdict=Verdict.BUSY, error=error)
+    return Contents(devices=tuple(contents[number] for number in question.numbers))
+
+
+def read_at(question: ReadAt, sysfs: Sysfs) -> Bytes:
+    """Answer `ReadAt`."""
+    facts, error = _single("read", question.number, sysfs, offset=question.offset, length=question.length)
+    if facts is None or facts["errno"]:
+        return Bytes(error=facts["error"] if facts else error)
+    data = facts["data"]
+    if len(data) < question.length:
+        return Bytes(data=data, error=f"the device ends after {len(data)} of {question.length} bytes")
+    return Bytes(data=data)
+
+
+def open_exclusive(question: OpenExclusive, sysfs: Sysfs) -> Opened:
+    """Answer `OpenExclusive`."""
+    facts, error = _single("exclusive", question.number, sysfs)
+    if facts is None or facts["errno"]:
+        return Opened(free=False, error=facts["error"] if facts else error)
+    return Opened(free=True)
+
+
+def judge(number: str, facts: Facts, paths_down: str = "") -> Content:
+    """Make a verdict of what was found: blank only if everything says so, and everything could be read."""
+    if facts["errno"]:
+        return Content(number=number, verdict=_of_error(facts["errno"]), error=facts["error"])
+    size, after = facts["size"], facts["size_after"]
+    signatures = [_signature(found, facts) for found in facts["signatures"]]
+    verdict, error = _verdict(facts, paths_down)
+    if size != after:
+        verdict, error = Verdict.UNREADABLE, f"its size changed from {size} to {after} bytes while it was read"
+    # What libblkid alone would have said comes first.
+    ordered = tuple(sorted(signatures, key=lambda signature: HIDDEN in signature.detail))
+    return Content(number=number, verdict=verdict, size=size, signatures=ordered, error=error)
+
+
+def _verdict(facts: Facts, paths_down: str) -> tuple[Verdict, str]:
+    if facts["size"] == 0:
+        return Verdict.UNREADABLE, "it has no bytes: no medium, or nothing attached"
+    if facts["safeprobe"] == -2:
+        return Verdict.AMBIGUOUS, "it has signatures that contradict each other"
+    problem = facts["safeprobe"] if facts["safeprobe"] < 0 else facts["incomplete"]
+    if problem:
+        # libblkid answers some errors with a bare -1, whose own meaning would only mislead.
+        words = "Input/output error" if problem == -1 else os.strerror(-problem)
+        return Verdict.UNREADABLE, f"not all of it could be read: {words}"
+    if facts["signatures"] or facts["safeprobe"] == 0:
+        return Verdict.KNOWN, ""
+    if facts["window_error"]:
+        return Verdict.UNREADABLE, f"not all of its ends could be read: {facts['window_error']}"
+    if paths_down:
+        return Verdict.BUSY, f"nothing was found, but not every path to it is live: {paths_down}"
+    if facts["blank"] is None:
+        return Verdict.DATA, "no signature; its ends were not read"
+    return (Verdict.BLANK if facts["blank"] else Verdict.DATA), ""
+
+
+def _of_error(number: int) -> Verdict:
+    if number in (errno.ENOENT, errno.ENXIO, errno.ENODEV):
+        return Verdict.GONE
+    return Verdict.BUSY if number == errno.EBUSY else Verdict.UNREADABLE
+
+
+def _signature(found: dict[str, str], facts: Facts) -> Signature:
+    table = "PTTYPE" in found and "TYPE" not in found
+    magic = "PTMAGIC" if table else "SBMAGIC"
+    name = "PTTYPE" if table else "TYPE"
+    detail = {key: value for key, value in found.items() if key not in _NAMED and not key.startswith(magic)}
+    if facts["safeprobe"] == 0 and any(found.get(key) != facts["winner"].get(key) for key in (name, f"{magic}_OFFSET")):
+        detail[HIDDEN] = "yes"
+    return Signature(
+        type=found.get(name, "unknown"),
+        usage="table" if table else found.get("USAGE", ""),
+        offset=int(found.get(f"{magic}_OFFSET", "0")),
+        length=int(found.get(f"{magic}_LENGTH", "0")),
+        uuid=found.get("PTUUID" if table else "UUID", ""),
+        label=found.get("LABEL", ""),
+        version=found.get("VERSION", ""),
+        detail=detail,
+    )
+
+
+def _job(do: str, number: str, sysfs: Sysfs, settled: Reasons) -> Job | None:
+    """Prepare a job, or settle the matter where the device must not, or cannot, be opened."""
+    name = sysfs.name(number)
+    if not name:
+        settled[number] = (Verdict.GONE, f"there is no block device {number}")
+        return None
+    stuck = sysfs.stuck(name)
+    if stuck:
+        settled[number] = (Verdict.BUSY, f"{name} was not opened: {stuck}")
+        return None
+    align = int(sysfs.attribute(sysfs.whole_disk(name), "queue/logical_block_size") or 4096)
+    return {
+        "do": do,
+        "number": number,
+        "path": node_path(name),
+        "align": align,
+        "window": 0,
+        "partition": sysfs.attribute(name, "partition") is not None,
+        "offset": 0,
+        "length": 0,
+    }
+
+
+def _single(do: str, number: str, sysfs: Sysfs, offset: int = 0, length: int = 0) -> tuple[Facts | None, str]:
+    settled: Reasons = {}
+    job = _job(do, number, sysfs, settled)
+    if job is None:
+        return None, settled[number][1]
+    job["offset"], job["length"] = offset, length
+    answers, error = _have_done([job], sysfs, LIMIT)
+    return answers.get(number), "" if number in answers else error
+
+
+def _have_done(jobs: list[Job], sysfs: Sysfs, timeout: float) -> tuple[dict[str, Facts], str]:
+    """Have a child do the jobs; those it did not come back from are missing, and the error says why."""
+    if not jobs:
+        return {}, ""
+    groups: dict[str, list[Job]] = {}
+    for job in jobs:
+        # Devices of one disk in turn: side by side they would only make its heads run, or wait for the same fault.
+        groups.setdefault(sysfs.whole_disk(sysfs.name(job["number"])), []).append(job)
+    done = processes.finish(
+        [sys.executable, "-I", "-S", "-c", _CHILD],
+        stdin=marshal.dumps(list(groups.values())),
+        timeout=timeout,
+    )
+    answers: dict[str, Facts] = {}
+    rest = done.stdout
+    while len(rest) >= 8:
+        size = int.from_bytes(rest[:8], "big")
+        if len(rest) < 8 + size:
+            break
+        number, facts = cast("tuple[str, Facts]", marshal.loads(rest[8 : 8 + size]))  # noqa: S302 - from our own child
+        answers[number] = facts
+        rest = rest[8 + size :]
+    if done.error == "timeout":
+        return answers, f"a read of it did not return within {timeout:g} s"
+    words = done.stderr.decode("utf-8", "replace").strip().splitlines()
+    return answers, f"the reader of devices failed: {done.error or (words[-1] if words else f'status {done.status}')}"
