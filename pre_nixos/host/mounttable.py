@@ -1,0 +1,172 @@
+"""What is mounted and swapped on, in every mount namespace."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING, NamedTuple
+
+from pre_nixos.host.questions import MountEntry, MountTable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+
+class Line(NamedTuple):
+    """One line of a mountinfo, see proc(5)."""
+
+    id: str
+    parent: str
+    device: str
+    root: str
+    at: str
+    options: tuple[str, ...]
+    propagation: tuple[str, ...]
+    """`shared:N`, `master:N`: whose unmounts reach below this mount."""
+    type: str
+    source: str
+
+
+def read_mounts(proc: str = "/proc", number_at: Callable[[str], str] | None = None) -> MountTable:
+    """Answer `ReadMounts`."""
+    resolve = number_at or block_number
+    namespaces = _namespaces(proc)
+    ours = list(parse(_text(f"{proc}/self/mountinfo")))
+    mounts = [entry for line in ours if (entry := _entry(line, "", resolve))]
+    for inode, (pid, name) in sorted(namespaces.items()):
+        label = f"{inode} (pid {pid} {name})"
+        foreign = list(parse(_text(f"{proc}/{pid}/mountinfo")))
+        mounts += [entry for line in _differing(foreign, ours) if (entry := _entry(line, label, resolve))]
+    return MountTable(mounts=tuple(mounts), swaps=read_swaps(proc))
+
+
+def read_swaps(proc: str = "/proc") -> tuple[str, ...]:
+    """Name what is in use as swap."""
+    lines = _text(f"{proc}/swaps").splitlines()[1:]
+    return tuple(decode(line.split()[0]) for line in lines if line.split())
+
+
+def parse(text: str) -> Iterable[Line]:
+    """Take a mountinfo apart; a line that is not one is passed over."""
+    for raw in text.splitlines():
+        fields = raw.split(" ")
+        if "-" not in fields[6:]:
+            continue
+        dash = fields.index("-", 6)
+        if len(fields) < dash + 3:
+            continue
+        # Behind the dash: type, source, the filesystem's own options. An empty source leaves two blanks.
+        its_own = fields[dash + 3].split(",") if len(fields) > dash + 3 else []
+        options = fields[5].split(",")
+        options += [option for option in its_own if option not in options and option not in ("rw", "ro")]
+        yield Line(
+            id=fields[0],
+            parent=fields[1],
+            device=fields[2],
+            root=decode(fields[3]),
+            at=decode(fields[4]),
+            options=tuple(decode(option) for option in options),
+            propagation=tuple(fields[6:dash]),
+            type=fields[dash + 1],
+            source=decode(fields[dash + 2]),
+        )
+
+
+def decode(field: str) -> str:
+    """Undo the kernel's octal escapes of blanks, tabs, line ends, backslashes and hashes."""
+    head, *pieces = field.split("\\")
+    for piece in pieces:
+        code = piece[:3]
+        octal = len(code) == 3 and all(digit in "01234567" for digit in code)
+        head += chr(int(code, 8)) + piece[3:] if octal else "\\" + piece
+    return head
+
+
+def block_number(path: str) -> str:
+    """Give the `major:minor` of a block device's node, or nothing if there is none at that path."""
+    try:
+        state = os.stat(path)
+    except (OSError, ValueError):
+        return ""
+    if not stat.S_ISBLK(state.st_mode):
+        return ""
+    return f"{os.major(state.st_rdev)}:{os.minor(state.st_rdev)}"
+
+
+def namespace_of(entry: MountEntry) -> int | None:
+    """Give a process in whose namespace, other than ours, a mount is."""
+    _, _, words = entry.namespace.partition("(pid ")
+    return int(words.split(" ")[0]) if words else None
+
+
+def _entry(line: Line, namespace: str, resolve: Callable[[str], str]) -> MountEntry | None:
+    """Make an entry of a line if it is a mount of a block device.
+
+    A filesystem over several devices has a number that belongs to none of them; the device is then what the source
+    says. A btrfs whose source leads nowhere is kept as it is, for it has devices all the same.
+    """
+    device = line.device
+    if device.startswith("0:"):
+        number = resolve(line.source) if line.source.startswith("/") else ""
+        if not number and line.type != "btrfs":
+            return None
+        device = number or device
+    return MountEntry(
+        device=device,
+        root=line.root,
+        at=line.at,
+        type=line.type,
+        source=line.source,
+        options=line.options,
+        namespace=namespace,
+    )
+
+
+def _differing(foreign: list[Line], ours: list[Line]) -> Iterable[Line]:
+    """Pick the mounts of another namespace that would outlive ours.
+
+    Most are copies that vanish together with ours: the mount above them receives what happens below its original.
+    """
+    by_id = {line.id: line for line in foreign}
+    our_ids = {line.id: line for line in ours}
+    same: dict[tuple[str, str, str], list[Line]] = {}
+    for line in ours:
+        same.setdefault((line.device, line.root, line.at), []).append(line)
+    for line in foreign:
+        above = by_id.get(line.parent)
+        receives = {mark.partition(":")[2] for mark in above.propagation} if above else set[str]()
+        follows = False
+        for twin in same.get((line.device, line.root, line.at), []):
+            our_above = our_ids.get(twin.parent)
+            sends = (mark for mark in our_above.propagation if mark.startswith("shared:")) if our_above else ()
+            if line.parent == twin.parent or any(mark.partition(":")[2] in receives for mark in sends):
+                follows = True
+        if not follows:
+            yield line
+
+
+def _namespaces(proc: str) -> dict[str, tuple[int, str]]:
+    """Find the mount namespaces other than ours, each with a process in it."""
+    try:
+        own = os.readlink(f"{proc}/self/ns/mnt")
+        processes = sorted(int(entry) for entry in os.listdir(proc) if entry.isdigit())
+    except OSError:
+        return {}
+    found: dict[str, tuple[int, str]] = {}
+    for pid in processes:
+        try:
+            link = os.readlink(f"{proc}/{pid}/ns/mnt")
+        except OSError:
+            continue
+        inode = link.partition("[")[2].rstrip("]")
+        if link != own and inode not in found:
+            found[inode] = (pid, _text(f"{proc}/{pid}/comm").strip())
+    return found
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            return file.read().decode("utf-8", "backslashreplace")
+    except OSError:
+        return ""

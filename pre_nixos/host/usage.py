@@ -1,0 +1,157 @@
+"""Who uses a device: everything that would be hurt, or would get in the way, if its content went."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from pre_nixos.host.mounttable import block_number, namespace_of, read_mounts
+from pre_nixos.host.questions import User, Users
+from pre_nixos.model.data import Data
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from pre_nixos.host.questions import MountEntry, Opened, WhoUses
+    from pre_nixos.host.sysfs import Sysfs
+
+
+class Usage(Data):
+    """Where to look for users; the parts that touch devices are given as functions."""
+
+    sysfs: Sysfs
+    open_exclusive: Callable[[str], Opened]
+    proc: str = "/proc"
+    number_at: Callable[[str], str] = block_number
+
+    def who_uses(self, question: WhoUses) -> Users:
+        """Answer `WhoUses`."""
+        name = self.sysfs.name(question.number)
+        if not name:
+            return Users()
+        names = {question.number: name}
+        for partition in self.sysfs.partitions(name):
+            names[self.sysfs.number(partition)] = partition
+        mounts = read_mounts(self.proc, self.number_at)
+        users: list[User] = []
+        for finder in (
+            self._holders(names),
+            self._mounts(names, mounts.mounts),
+            self._swaps(names, mounts.swaps),
+            self._loops(names),
+            self._exports(names),
+            self._open_files(names),
+        ):
+            users += finder
+        if not users:
+            users += self._unknown(question.number)
+        return Users(users=tuple(dict.fromkeys(users)))
+
+    def _holders(self, names: dict[str, str]) -> Iterator[User]:
+        for name in names.values():
+            for holder in self.sysfs.holders(name):
+                yield User(how="holder", what=holder)
+
+    def _mounts(self, names: dict[str, str], mounts: Iterable[MountEntry]) -> Iterator[User]:
+        members = {number: uuid for uuid, numbers in self._btrfs().items() for number in numbers}
+        concerned = {members[number] for number in names if number in members}
+        reached: set[str] = set()
+        for mount in mounts:
+            uuid = members.get(mount.device, "")
+            if mount.device in names or uuid in concerned:
+                reached.add(uuid)
+                yield User(how="mount", what=mount.at, pid=namespace_of(mount))
+        for uuid in sorted(concerned - reached):
+            yield User(how="mount", what=f"btrfs {uuid}")
+
+    def _btrfs(self) -> dict[str, set[str]]:
+        """Give the devices of every btrfs the kernel has mounted."""
+        root = f"{self.sysfs.root}/fs/btrfs"
+        return {
+            uuid: {self.sysfs.number(name) for name in _list(f"{root}/{uuid}/devices")}
+            for uuid in _list(root)
+            if os.path.isdir(f"{root}/{uuid}/devices")
+        }
+
+    def _swaps(self, names: dict[str, str], swaps: Iterable[str]) -> Iterator[User]:
+        for path in swaps:
+            if self.number_at(path) in names or _on(path) in names:
+                yield User(how="swap", what=path)
+
+    def _loops(self, names: dict[str, str]) -> Iterator[User]:
+        for name in _list(f"{self.sysfs.root}/class/block"):
+            path = self.sysfs.attribute(name, "loop/backing_file") if name.startswith("loop") else None
+            if path and self._lies_in(path, names):
+                yield User(how="loop", what=name)
+
+    def _exports(self, names: dict[str, str]) -> Iterator[User]:
+        """Find what this machine serves to others over NVMe or SCSI."""
+        config = f"{self.sysfs.root}/kernel/config"
+        served = [
+            (
+                f"nvmet {subsystem} namespace {namespace}",
+                f"nvmet/subsystems/{subsystem}/namespaces/{namespace}/device_path",
+            )
+            for subsystem in _list(f"{config}/nvmet/subsystems")
+            for namespace in _list(f"{config}/nvmet/subsystems/{subsystem}/namespaces")
+        ]
+        served += [
+            (f"LIO {hba}/{store}", f"target/core/{hba}/{store}/udev_path")
+            for hba in _list(f"{config}/target/core")
+            for store in _list(f"{config}/target/core/{hba}")
+        ]
+        for what, attribute in served:
+            path = _line(f"{config}/{attribute}")
+            if path and self._lies_in(path, names):
+                yield User(how="export", what=what)
+
+    def _open_files(self, names: dict[str, str]) -> Iterator[User]:
+        own = str(os.getpid())
+        for pid in _list(self.proc):
+            if not pid.isdigit() or pid == own:
+                continue
+            for descriptor in _list(f"{self.proc}/{pid}/fd"):
+                path = f"{self.proc}/{pid}/fd/{descriptor}"
+                try:
+                    # Sockets, pipes and the like have no path, and most descriptors are such.
+                    if not os.readlink(path).startswith("/"):
+                        continue
+                except OSError:
+                    continue
+                if self.number_at(path) in names:
+                    yield User(how="open", what=_line(f"{self.proc}/{pid}/comm"), pid=int(pid))
+                    break
+
+    def _unknown(self, number: str) -> Iterator[User]:
+        opened = self.open_exclusive(number)
+        if not opened.free:
+            busy = opened.error.endswith("busy")
+            yield User(how="exclusive", what="the kernel" if busy else f"cannot be told: {opened.error}")
+
+    def _lies_in(self, path: str, names: dict[str, str]) -> bool:
+        """Tell whether a path is one of the devices, or a file on a filesystem on one of them."""
+        return self.number_at(path) in names or _on(path) in names
+
+
+def _on(path: str) -> str:
+    """Give the number of the device whose filesystem a file is on."""
+    try:
+        device = os.stat(path).st_dev
+    except (OSError, ValueError):
+        return ""
+    return f"{os.major(device)}:{os.minor(device)}"
+
+
+def _list(path: str) -> list[str]:
+    try:
+        return sorted(os.listdir(path))
+    except OSError:
+        return []
+
+
+def _line(path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            return file.read(4096).decode("utf-8", "backslashreplace").strip()
+    except OSError:
+        return ""
