@@ -14,6 +14,7 @@ import os
 import select
 import sys
 import time
+from types import NoneType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast, get_args
 
 import msgspec
@@ -45,7 +46,7 @@ GRACE = 60.0
 
 
 class Request(Data):
-    """One line to the agent: exactly one of `ask`, `step`, `deed` and `call` is set."""
+    """One line to the agent: exactly one of `ask`, `step`, `deed`, `call` and `part` is set."""
 
     id: int
     ask: AnyQuestion | None = None
@@ -56,6 +57,10 @@ class Request(Data):
     argument: msgspec.Raw = msgspec.Raw(b"null")
     places: dict[str, str] = {}
     secrets: dict[str, str] = {}
+    part: bytes = b""
+    """A piece of a request's line, for channels that lose what comes faster than it is read; acknowledged with null."""
+    last: bool = True
+    """The pieces are complete with this one: the answer is the request's."""
 
 
 class Fault(Data):
@@ -90,10 +95,14 @@ class RemoteError(Exception):
 
 
 class RemoteHost:
-    """The host at the far end of a pipe. Not for several threads at once."""
+    """The host at the far end of a pipe. Not for several threads at once.
 
-    def __init__(self, reader: ByteSource, writer: ByteTarget, *, name: str = "the far end") -> None:
+    `window` is how many bytes the pipe takes that the agent has not read yet; 0 for a pipe that makes the writer wait.
+    """
+
+    def __init__(self, reader: ByteSource, writer: ByteTarget, *, name: str = "the far end", window: int = 0) -> None:
         self.name = name
+        self.window = window
         self.greeting: Greeting | None = None
         self._in = reader
         self._out = writer
@@ -104,7 +113,7 @@ class RemoteHost:
     def greet(self, timeout: float = GRACE) -> Greeting:
         """Wait until the agent says that it listens."""
         if self.greeting is None:
-            self.greeting = self._receive(0, Greeting, timeout)
+            self.greeting = self._receive(0, Greeting, time.monotonic() + timeout)
         return self.greeting
 
     def ask(self, question: Question[A]) -> A:
@@ -131,21 +140,32 @@ class RemoteHost:
 
     def _exchange(self, request: Request, answer: type[A], timeout: float) -> A:
         self.greet()
-        deadline = time.monotonic() + timeout
         if self._broken:
             raise ChannelError(f"{self.name}: not asked, the channel is unusable since {self._broken}")
-        left = memoryview(msgspec.json.encode(request) + b"\n")
+        deadline = time.monotonic() + timeout
+        line = msgspec.json.encode(request)
+        if self.window and len(line) >= self.window:
+            length = (self.window - 64) // 4 * 3  # what fits in base64, with the rest of the line around it
+            pieces = [line[start : start + length] for start in range(0, len(line), length)]
+            for piece in pieces[:-1]:
+                self._send(msgspec.json.encode(Request(id=request.id, part=piece, last=False)), deadline)
+                self._receive(request.id, NoneType, deadline)
+            line = msgspec.json.encode(Request(id=request.id, part=pieces[-1]))
+        self._send(line, deadline)
+        return self._receive(request.id, answer, deadline)
+
+    def _send(self, line: bytes, deadline: float) -> None:
+        left = memoryview(line + b"\n")
         while left:
             if not select.select([], [self._out.fileno()], [], max(0.0, deadline - time.monotonic()))[1]:
-                self._break(f"it took no more bytes for {timeout:.0f} s")
+                self._break("it took no more bytes in time")
             try:
                 left = left[os.write(self._out.fileno(), left[:4096]) :]
             except OSError as error:
                 self._break(f"writing to it failed: {error.strerror}")
-        return self._receive(request.id, answer, max(0.0, deadline - time.monotonic()))
 
-    def _receive(self, number: int, answer: type[A], timeout: float) -> A:
-        line = self._line(timeout)
+    def _receive(self, number: int, answer: type[A], deadline: float) -> A:
+        line = self._line(deadline)
         try:
             reply = msgspec.json.decode(line, type=Reply)
         except msgspec.MsgspecError as error:
@@ -159,13 +179,13 @@ class RemoteHost:
         except msgspec.MsgspecError as error:
             self._break(f"its answer is no {answer.__name__} ({error}): {bytes(reply.answer)[:200]!r}")
 
-    def _line(self, timeout: float) -> bytes:
-        deadline = time.monotonic() + timeout
+    def _line(self, deadline: float) -> bytes:
+        started = time.monotonic()
         searched = 0
         while (end := self._buffer.find(b"\n", searched)) < 0:
             searched = len(self._buffer)
             if not select.select([self._in.fileno()], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                self._break(f"no answer came within {timeout:.1f} s")
+                self._break(f"no answer came within {time.monotonic() - started:.1f} s")
             try:
                 some = os.read(self._in.fileno(), 65536)
             except OSError as error:
@@ -196,12 +216,22 @@ def serve(
     decoder = msgspec.json.Decoder(Request)
     greeting = Greeting(pid=os.getpid(), python=sys.version.split()[0])
     _write(writer, Reply(id=0, answer=msgspec.Raw(msgspec.json.encode(greeting))))
+    parts = bytearray()
     with open(reader.fileno(), "rb", closefd=False) as lines:
         for line in lines:
             number = -1
             try:
                 number = msgspec.json.decode(line, type=_Numbered).id
-                answer = _answer(host, decoder.decode(line), calls or {})
+                request = decoder.decode(line)
+                parts += request.part
+                if not request.last:
+                    answer = None
+                else:
+                    if parts:
+                        whole = bytes(parts)
+                        parts.clear()
+                        request = decoder.decode(whole)
+                    answer = _answer(host, request, calls or {})
                 reply = Reply(id=number, answer=msgspec.Raw(msgspec.json.encode(answer)))
             except Exception as error:  # noqa: BLE001 - the far end must hear of any defect here
                 reply = Reply(id=number, fault=_fault(error))
@@ -234,7 +264,7 @@ def _answer(host: Host, request: Request, calls: Mapping[str, Callable[[msgspec.
 
 
 def _fault(error: Exception) -> Fault:
-    import traceback  # noqa: PLC0415 - costs import time and is needed only when something is wrong
+    import traceback
 
     trace = "".join(traceback.format_tb(error.__traceback__)[-4:])
     return Fault(type=type(error).__name__, message=str(error), trace=trace)
@@ -252,8 +282,8 @@ def _allowance(work: object) -> float:
 
 def open_line(path: str) -> ByteSource:
     """Open a serial port or terminal as a clean pipe: no echo, no line editing, no translation of bytes."""
-    import termios  # noqa: PLC0415 - only those who serve on a terminal need it
-    import tty  # noqa: PLC0415 - likewise
+    import termios
+    import tty
 
     line = open(path, "r+b", buffering=0, opener=lambda p, flags: os.open(p, flags | os.O_NOCTTY))  # noqa: SIM115 - open as long as the agent runs
     if line.isatty():
@@ -263,7 +293,7 @@ def open_line(path: str) -> ByteSource:
 
 def main(arguments: list[str]) -> int:
     """Serve this machine on standard input and output, or on the serial port given."""
-    from pre_nixos.host.local import LocalHost  # noqa: PLC0415 - the near end needs no local host
+    from pre_nixos.host.local import LocalHost
 
     if arguments:
         line = open_line(arguments[0])

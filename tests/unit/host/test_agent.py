@@ -46,7 +46,7 @@ def shout(argument: msgspec.Raw) -> Word:
 
 
 @contextmanager
-def served(host: Recorder, calls: Any = None) -> Generator[RemoteHost]:
+def served(host: Recorder, calls: Any = None, window: int = 0) -> Generator[RemoteHost]:
     requests_out, requests_in = os.pipe()
     replies_out, replies_in = os.pipe()
     with (
@@ -58,7 +58,7 @@ def served(host: Recorder, calls: Any = None) -> Generator[RemoteHost]:
         thread.start()
         try:
             with open(requests_in, "wb", buffering=0) as near_out:
-                yield RemoteHost(near_in, near_out, name="twin")
+                yield RemoteHost(near_in, near_out, name="twin", window=window)
         finally:
             thread.join(5)
             assert not thread.is_alive()
@@ -92,6 +92,15 @@ EXCHANGES: list[tuple[questions.Question[Any], Data]] = [
 def test_an_answer_arrives_as_what_the_question_promises(question: questions.Question[Any], answer: Data) -> None:
     with served(Recorder((question, answer))) as remote:
         assert remote.ask(question) == answer
+
+
+@pytest.mark.parametrize("length", [1, 150, 250, 5000])
+def test_a_narrow_channel_gets_a_request_in_acknowledged_pieces(length: int) -> None:
+    question, text = questions.ReadFile(path="/ü" * length), questions.Text(content="fine")
+    with served(Recorder((question, text)), window=300) as remote:
+        assert [remote.ask(question), remote.ask(question)] == [text, text]
+    with served(Recorder(), {"shout": shout}, window=300) as remote:
+        assert remote.call("shout", Word(text="x" * length), Word) == Word(text=f'{{"TEXT":"{"X" * length}"}}')
 
 
 def test_every_question_says_what_it_is_answered_with() -> None:

@@ -1,0 +1,169 @@
+"""Guests that run on User Mode Linux, as Debian packages it: up in seconds, no root, no hardware support needed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pre_nixos.lab import inside, requirements, scsi
+from pre_nixos.lab.description import Attachment, LabError
+from pre_nixos.lab.guest import Guest
+from pre_nixos.lab.wire import BootSettings
+from pre_nixos.model.step import MIB
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pre_nixos.host.agent import ByteSource
+    from pre_nixos.lab.description import Lab, LabDisk
+
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108 - where the guest's memory lives, in a file that has no name
+_PLAIN_DISKS = 16
+"""How many `ubd` disks the kernel has."""
+
+
+class UmlGuest(Guest):
+    """A guest on User Mode Linux."""
+
+    window = 3500
+    # Its serial line goes deaf for good once the terminal's buffer of 4096 bytes is nearly full.
+
+    def __init__(self, lab: Lab, *, artefacts: str, visible: Sequence[str] = ()) -> None:
+        requirements.require()
+        _refuse_impossible(lab)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._line: socket.socket | None = None
+        super().__init__(lab, artefacts=artefacts, visible=visible)
+
+    def _launch(self) -> tuple[ByteSource, ByteSource]:
+        settings = os.path.join(self._directory, "boot.json")
+        with open(settings, "wb") as file:
+            file.write(msgspec.json.encode(self._settings()))
+        near, far = socket.socketpair()
+        state = os.path.join(self._directory, "uml")
+        os.makedirs(state, exist_ok=True)
+        memory = _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else state
+        program = [
+            "linux.uml",
+            f"mem={self.lab.memory // MIB}M",
+            "umid=guest",
+            f"uml_dir={state}/",
+            "root=/dev/root",
+            "rootfstype=hostfs",
+            "rootflags=/",
+            "ro",
+            "con=null",
+            "con0=null,fd:1",
+            f"ssl1=fd:{far.fileno()}",
+            "security=none",
+            "loop.max_loop=0",
+            *(f"ubd{number}={self.image(disk.name)},,{disk.serial_shown}" for number, disk in self._plain()),
+            f"init={sys.executable}",
+            "--",
+            *("-I", "-S", inside.__file__, settings),
+        ]
+        confined = [sys.executable, "-I", "-S", _confine_path(), memory, state, self.images, self.artefacts, "--"]
+        with open(self.console_path, "ab") as console:
+            self._process = subprocess.Popen(
+                [*confined, *program],
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                env={"PATH": requirements.PATH, "TMPDIR": memory, "HOME": state},
+                pass_fds=(far.fileno(),),
+                start_new_session=True,
+            )
+        far.close()
+        self._line = near
+        return near, near
+
+    def _cut(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            # The group has one process for each address space in the guest; the number is ours until we wait for it.
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(10)
+        line, self._line = self._line, None
+        if line is not None:
+            line.close()
+
+    def kernel_name(self, disk: str) -> str:
+        """Tell the guest's kernel name of a disk, such as `sda`."""
+        for number, plain in self._plain():
+            if plain.name == disk:
+                return "ubd" + "abcdefghijklmnop"[number]
+        return super().kernel_name(disk)
+
+    def _plain(self) -> list[tuple[int, LabDisk]]:
+        return list(enumerate(disk for disk in self.lab.disks if disk.attachment is Attachment.PLAIN))
+
+    def _settings(self) -> BootSettings:
+        return BootSettings(
+            python_path=tuple(path for path in sys.path if path),
+            line="/dev/ttyS1",
+            scsi=tuple(disk for disk in self.lab.disks if disk.attachment is Attachment.SCSI),
+            images=self.images,
+            artefacts=self.artefacts,
+            visible=_to_show(self.visible),
+            modules=self.lab.modules,
+            firmware=self.lab.firmware,
+        )
+
+
+def boot(lab: Lab, *, artefacts: str, visible: Sequence[str] = ()) -> Guest:
+    """Boot a guest; use it in a `with` statement.
+
+    `artefacts` is a directory for evidence, writable from the guest. `visible` are further paths of the host the guest
+    is to see if they lie in a directory that is its own, such as /tmp; interpreter and checkout are always seen.
+    """
+    guest = UmlGuest(lab, artefacts=artefacts, visible=visible)
+    try:
+        guest.boot()
+    except BaseException:
+        guest.close()
+        raise
+    return guest
+
+
+def _refuse_impossible(lab: Lab) -> None:
+    problems: list[str] = []
+    for disk in lab.disks:
+        if disk.attachment not in {Attachment.SCSI, Attachment.PLAIN}:
+            problems.append(f"disk {disk.name!r}: no {disk.attachment} here")
+        if disk.removable:
+            problems.append(f"disk {disk.name!r}: nothing is removable here")
+        made = scsi.world_wide_name(disk.serial_shown) if disk.attachment is Attachment.SCSI else ""
+        if disk.wwn and disk.wwn != made:
+            problems.append(f"disk {disk.name!r}: its WWN would be {made or 'none'}, not {disk.wwn}")
+        if disk.attachment is Attachment.PLAIN and (disk.rotational or disk.block_size != 512):
+            problems.append(f"disk {disk.name!r}: a plain disk is an SSD with blocks of 512 bytes")
+        if disk.size % 4096:
+            problems.append(f"disk {disk.name!r}: {disk.size} bytes is not a multiple of 4096")
+    if sum(disk.attachment is Attachment.PLAIN for disk in lab.disks) > _PLAIN_DISKS:
+        problems.append(f"more than {_PLAIN_DISKS} plain disks")
+    if len({disk.name for disk in lab.disks}) != len(lab.disks):
+        problems.append("two disks have one name")
+    if problems:
+        raise LabError("User Mode Linux cannot make this machine:\n" + "\n".join(problems))
+
+
+def _to_show(more: Sequence[str]) -> tuple[str, ...]:
+    """Paths of the interpreter, of everything importable, and what else was asked for, where the guest hides them."""
+    real = os.path.realpath(sys.executable)
+    wanted = {sys.prefix, sys.base_prefix, os.path.dirname(real), *sys.path, *more}
+    hidden = sorted(
+        path
+        for path in {os.path.abspath(path) for path in wanted if path}
+        if os.path.isdir(path) and path.split("/")[1] in inside.EMPTY
+    )
+    return tuple(path for path in hidden if not any(path.startswith(f"{outer}/") for outer in hidden))
+
+
+def _confine_path() -> str:
+    return os.path.join(os.path.dirname(os.path.abspath(__file__)), "confine.py")
