@@ -37,6 +37,8 @@ def zero(place: Place, wanted: Iterable[Range], pins: Pins, effort: Effort) -> s
             os.close(reader)
         for part in parts:
             pins.add(part.device)
+        if parts and os.listdir(f"{place.sysfs}/holders"):
+            raise RefusedError(f"{place}: something stands on the whole disk; nothing was written")
         # A device without partitions must be ours alone; on a disk the kernel counts its partitions' users as its
         # own, so there it is checked that no byte lies inside one.
         exclusive = 0 if parts else os.O_EXCL

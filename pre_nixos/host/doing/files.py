@@ -57,18 +57,20 @@ def write_file(path: str, content: str, mode: int, effort: Effort) -> str:
     return f"{path} written"
 
 
-def make_directory(path: str, mode: int, effort: Effort) -> str:
-    """Make a directory; parents that are missing get 0755, one that is there stays as it is."""
+def make_directory(path: str, mode: int | None, effort: Effort) -> str:
+    """Make a directory; parents that are missing get 0755, and so does it unless a mode is given."""
     _absolute(path)
-    if os.path.isdir(path):
-        return f"{path} is there already"
-    effort.wrote = True
+    there = os.path.isdir(path)
     try:
-        os.makedirs(path, 0o755)
-        os.chmod(path, mode)
+        if there and (mode is None or stat.S_IMODE(os.stat(path).st_mode) == mode):
+            return f"{path} is there already"
+        effort.wrote = True
+        os.makedirs(path, 0o755, exist_ok=True)
+        if mode is not None:
+            os.chmod(path, mode)
     except OSError as error:
         raise NotDoneError(f"making the directory {path}: {words(error)}") from error
-    return f"directory {path} made"
+    return f"directory {path} {'has its mode now' if there else 'made'}"
 
 
 def append_line(path: str, line: str, mode: int) -> str:

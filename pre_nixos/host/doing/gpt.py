@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from enum import StrEnum
 from itertools import pairwise
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -52,6 +53,12 @@ class Copy(Data):
             for number, at in enumerate(range(0, len(self.array), size), 1)
             if any(self.array[at : at + 16])
         )
+
+    def has_room(self, wanted: Iterable[TableEntry]) -> bool:
+        """Whether these partitions fit between this table's ends and into its slots."""
+        fields = self.fields
+        first, end = fields.first_usable * self.sector, (fields.last_usable + 1) * self.sector
+        return all(e.number <= fields.count and first <= e.start and e.start + e.length <= end for e in wanted)
 
 
 class Header(Data):
@@ -131,6 +138,27 @@ class Table(Data):
             and self.primary.fields.disk_uuid == self.backup.fields.disk_uuid
             and (self.backup.fields.here + 1) * self.backup.sector == size
         )
+
+
+class Protection(StrEnum):
+    """What the MBR, the first sector of a disk, says of a GPT behind it."""
+
+    PROTECTIVE = "protective"
+    """That one follows."""
+    NONE = "none"
+    """Nothing: there is no MBR."""
+    FOREIGN = "foreign"
+    """That the disk is partitioned otherwise."""
+
+
+def protection(sector: bytes) -> Protection:
+    """Read the first sector of a disk."""
+    if sector[510:512] != b"\x55\xaa":
+        return Protection.NONE
+    types = sector[450:510:16]
+    if 0xEE in types:
+        return Protection.PROTECTIVE
+    return Protection.FOREIGN if any(types) else Protection.NONE
 
 
 def read_table(read: Callable[[int, int], bytes], size: int, sector: int) -> Table:

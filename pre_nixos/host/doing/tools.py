@@ -48,7 +48,7 @@ def run(
         raise NotDoneError(f"{argv[0]} is not installed; nothing was changed")
     if ran.error == "timeout":
         raise NotDoneError(f"{command}: stopped after {work.timeout:g} s without an end; it may have written")
-    said = masked(tail(ran.stderr) or tail(ran.stdout), secrets.values())
+    said = tail(masked(ran.stderr.strip() or ran.stdout, secrets.values()))  # masked whole: a cut could halve a secret
     if ran.error:
         raise NotDoneError(f"{command}: {ran.error}; it may have written" + (f": {said}" if said else ""))
     if ran.status != 0:

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pre_nixos.host.doing.files import append_line, make_directory, set_attribute, write_file
+from pre_nixos.host.doing.places import Place
+from pre_nixos.host.doing.problems import Effort, NotDoneError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_file_is_replaced_whole_and_left_alone_when_it_is_right(tmp_path: Path) -> None:
+    path, effort = tmp_path / "f", Effort()
+    path.write_text("old, and longer")
+    write_file(str(path), "new\n", 0o640, effort)
+    assert path.read_text() == "new\n"
+    assert path.stat().st_mode & 0o7777 == 0o640
+    assert effort.wrote
+    inode, effort = path.stat().st_ino, Effort()
+    write_file(str(path), "new\n", 0o640, effort)
+    assert path.stat().st_ino == inode
+    assert not effort.wrote
+    assert os.listdir(tmp_path) == ["f"]
+
+
+def test_a_link_is_replaced_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "victim").write_text("precious")
+    (tmp_path / "f").symlink_to("victim")
+    write_file(str(tmp_path / "f"), "precious", 0o644, Effort())
+    assert not (tmp_path / "f").is_symlink()
+
+
+def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    with pytest.raises(NotDoneError, match="No such file or directory; what was there before still is"):
+        write_file(str(tmp_path / "no" / "f"), "x", 0o644, Effort())
+    with pytest.raises(NotDoneError, match="not an absolute path"):
+        write_file("f", "x", 0o644, Effort())
+    (tmp_path / "d").mkdir()
+    with pytest.raises(NotDoneError, match="Is a directory"):
+        write_file(str(tmp_path / "d"), "x", 0o644, Effort())
+    assert os.listdir(tmp_path) == ["d"]
+
+
+def test_directories(tmp_path: Path) -> None:
+    effort = Effort()
+    make_directory(str(tmp_path / "a" / "b"), 0o700, effort)
+    assert (tmp_path / "a" / "b").stat().st_mode & 0o7777 == 0o700
+    assert (tmp_path / "a").stat().st_mode & 0o7777 == 0o755
+    assert effort.wrote
+    for mode, wrote in ((None, False), (0o700, False), (0o1777, True), (None, False)):
+        effort = Effort()
+        make_directory(str(tmp_path / "a" / "b"), mode, effort)
+        assert effort.wrote is wrote
+    assert (tmp_path / "a" / "b").stat().st_mode & 0o7777 == 0o1777
+    (tmp_path / "f").touch()
+    with pytest.raises(NotDoneError, match="File exists"):
+        make_directory(str(tmp_path / "f"), None, Effort())
+
+
+def test_the_journal_is_private_and_a_torn_line_does_not_swallow_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "journal" / "log"
+    append_line(str(path), '{"one": 1}', 0o600)
+    append_line(str(path), "two", 0o600)
+    assert path.read_text() == '{"one": 1}\ntwo\n'
+    assert path.stat().st_mode & 0o7777 == 0o600
+    assert path.parent.stat().st_mode & 0o7777 == 0o700
+    with path.open("a") as file:
+        file.write("tor")
+    append_line(str(path), "four", 0o600)
+    assert path.read_text().splitlines()[2:] == ["tor", "four"]
+    with pytest.raises(NotDoneError, match="line break"):
+        append_line(str(path), "a\nb", 0o600)
+
+
+def test_an_attribute_is_set_and_stays_below_the_device(tmp_path: Path) -> None:
+    (tmp_path / "md").mkdir()
+    (tmp_path / "md" / "sync_max").write_text("max\n")
+    place = Place(number="9:0", name="md0", path="/dev/md0", sysfs=str(tmp_path), layer="mdraid:main")
+    effort = Effort()
+    set_attribute(place, "md/sync_max", "0", effort)
+    assert (tmp_path / "md" / "sync_max").read_text().startswith("0")
+    assert effort.wrote
+    for bad in ("../md/sync_max", "", "/etc/passwd", "md//x"):
+        with pytest.raises(NotDoneError, match="names no attribute"):
+            set_attribute(place, bad, "0", Effort())
+    effort = Effort()
+    with pytest.raises(NotDoneError, match=r"/dev/md0 \(mdraid:main\): setting md/none .* it was not set"):
+        set_attribute(place, "md/none", "0", effort)
+    assert not effort.wrote

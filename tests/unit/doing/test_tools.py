@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pre_nixos.host.doing.problems import Effort, NotDoneError
+from pre_nixos.host.doing.tools import TAIL, masked, run, tail
+from pre_nixos.host.questions import Ran
+from pre_nixos.model.step import Node, Run, Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PASSPHRASE = "correct horse"
+SECRETS = {"file:/key": PASSPHRASE}
+
+
+class Recorder:
+    def __init__(self, ran: Ran) -> None:
+        self.ran = ran
+        self.calls: list[tuple[tuple[str, ...], bytes | None, float, tuple[int, ...]]] = []
+
+    def __call__(self, argv: Sequence[str], *, stdin: bytes | None, timeout: float, pass_fds: Sequence[int]) -> Ran:
+        self.calls.append((tuple(argv), stdin, timeout, tuple(pass_fds)))
+        return self.ran
+
+
+def path_of(node: Node) -> str:
+    return {"luks:a": "/dev/sda1"}[node.layer]
+
+
+def test_devices_and_secrets_go_where_they_belong() -> None:
+    recorder, effort = Recorder(Ran(status=0)), Effort()
+    work = Run(
+        argv=("cryptsetup", "luksFormat", "--key-file=-", Node(layer="luks:a")),
+        stdin=Secret(reference="file:/key"),
+        timeout=5,
+    )
+    detail = run(work, path_of, SECRETS, recorder, (7,), effort)
+    assert recorder.calls == [(("cryptsetup", "luksFormat", "--key-file=-", "/dev/sda1"), b"correct horse", 5, (7,))]
+    assert detail == "cryptsetup luksFormat --key-file=- /dev/sda1"
+    assert (effort.processes, effort.wrote) == (1, True)
+
+
+@pytest.mark.parametrize(("stdin", "given"), [(None, None), ("", b""), ("y\n", b"y\n")])
+def test_stdin_is_closed_unless_given(stdin: str | None, given: bytes | None) -> None:
+    recorder = Recorder(Ran(status=0))
+    run(Run(argv=("true",), stdin=stdin), path_of, {}, recorder, (), Effort())
+    assert recorder.calls[0][1] == given
+
+
+@pytest.mark.parametrize(
+    ("ran", "expected", "wrote", "processes"),
+    [
+        (Ran(status=5, stderr="No space\n"), "mkfs /dev/sda1: status 5; it may have written: No space", True, 1),
+        (Ran(status=5, stdout="only here"), "mkfs /dev/sda1: status 5; it may have written: only here", True, 1),
+        (Ran(status=-9), "mkfs /dev/sda1: killed by signal 9; it may have written", True, 1),
+        (Ran(status=-1, error="timeout"), "mkfs /dev/sda1: stopped after 2 s without an end", True, 1),
+        (Ran(status=-1, error="missing"), "mkfs is not installed; nothing was changed", False, 0),
+        (Ran(status=-1, error="Exec format error"), "mkfs /dev/sda1: Exec format error", True, 1),
+    ],
+)
+def test_failures_in_words(ran: Ran, expected: str, wrote: bool, processes: int) -> None:  # noqa: FBT001 - a column
+    effort = Effort()
+    with pytest.raises(NotDoneError) as caught:
+        run(Run(argv=("mkfs", Node(layer="luks:a")), timeout=2), path_of, {}, Recorder(ran), (), effort)
+    assert str(caught.value).startswith(expected)
+    assert (effort.wrote, effort.processes) == (wrote, processes)
+
+
+def test_a_tool_that_repeats_the_secret_does_not_get_it_into_the_outcome() -> None:
+    ran = Ran(status=1, stderr=f"bad passphrase '{PASSPHRASE}'")
+    with pytest.raises(NotDoneError) as caught:
+        run(Run(argv=("x", PASSPHRASE)), path_of, SECRETS, Recorder(ran), (), Effort())
+    assert PASSPHRASE not in str(caught.value)
+    assert "[secret]" in str(caught.value)
+
+
+def test_a_secret_cut_by_the_tail_does_not_show() -> None:
+    said = PASSPHRASE + "x" * (TAIL - 5)
+    with pytest.raises(NotDoneError) as caught:
+        run(Run(argv=("x",)), path_of, SECRETS, Recorder(Ran(status=1, stderr=said)), (), Effort())
+    assert "horse" not in str(caught.value)
+
+
+def test_every_line_of_a_secret_is_masked() -> None:
+    assert masked("got: line two", ["line one\nline two\n"]) == "got: [secret]"
+    assert masked("as it was", [""]) == "as it was"
+
+
+def test_a_secret_without_a_value_starts_nothing() -> None:
+    recorder = Recorder(Ran(status=0))
+    with pytest.raises(NotDoneError, match="no value was given for the secret prompt:x"):
+        run(Run(argv=("x",), stdin=Secret(reference="prompt:x")), path_of, {}, recorder, (), Effort())
+    assert not recorder.calls
+
+
+def test_the_tail_starts_at_a_line() -> None:
+    assert tail("short\n") == "short"
+    assert tail("a\n" * TAIL).startswith("... a\n")
+    assert len(tail("y" * 3 * TAIL)) == TAIL + 4
