@@ -79,8 +79,10 @@ def difference(
     """
     takes = frozenset(wanted.takes)
     verdicts: dict[str, Verdict] = {}
+    # What stands wholly on other disks is not ours to compare with, even if it would have the same id.
+    mine = there.only(id_ for id_ in there if there.disks(id_) & takes or not there.disks(id_))
     for layer in wanted.graph.layers():
-        fate, why = _wanted_fate(layer, there, wanted.graph, verdicts, distrusted, replace)
+        fate, why = _wanted_fate(layer, mine, wanted.graph, verdicts, distrusted, replace)
         verdicts[layer.id] = Verdict(layer=layer.id, fate=fate, why=why)
     _containers(there, wanted.graph, verdicts)
     for layer in there.layers():
@@ -92,7 +94,7 @@ def difference(
             outside = ", ".join(there[each].title for each in sorted(disks - takes))
             why = f"it stands partly on {outside}, which this plan does not speak for"
             verdicts[layer.id] = Verdict(layer=layer.id, fate=Fate.STRADDLING, why=why)
-        elif verdict is None:
+        elif verdict is None and not _left_alone(layer, there, verdicts):
             verdicts[layer.id] = Verdict(layer=layer.id, fate=Fate.GONE, why="nobody asked for it")
     return Difference(verdicts=verdicts)
 
@@ -140,6 +142,28 @@ def _hides(support: str, there: DeviceGraph, verdicts: Mapping[str, Verdict]) ->
     if layer is None or not verdicts[support].fate.stays:
         return False
     return layer.state is State.INACTIVE and layer.mark() is not None
+
+
+def _left_alone(layer: Layer, there: DeviceGraph, verdicts: Mapping[str, Verdict]) -> bool:
+    """Whether it is merely a use, such as a further mount, of something that stays: no reason to end it."""
+    supports = there.on(layer.id)
+    return layer.ephemeral and all(each not in verdicts or verdicts[each].fate.stays for each in supports)
+
+
+def clashes(found: Difference, there: DeviceGraph) -> Mapping[str, str]:
+    """Find what would stay although something else on the very same device goes, and would be wiped with it."""
+    caught: dict[str, str] = {}
+    for device in there.layers():
+        if device.mark() is None:
+            continue
+        contents = [there[each] for each in there.standing_on(device.id) if there[each].part_of is None]
+        contents = [each for each in contents if not each.ephemeral]
+        going = [each for each in contents if (fate := found.fate(each.id)) and fate.removes]
+        for content in contents if going else ():
+            fate = found.fate(content.id)
+            if fate and fate.stays:
+                caught[content.id] = f"it shares {device.id} with {going[0].id}, which goes"
+    return caught
 
 
 def _containers(there: DeviceGraph, wanted: DeviceGraph, verdicts: dict[str, Verdict]) -> None:

@@ -151,7 +151,7 @@ def resolve(found: Iterable[Found]) -> DeviceGraph:
     by_name: dict[tuple[str, str], int] = {}
     for position, each in enumerate(kept):
         layer = each.layer
-        if layer.device is not None and layer.mark() is not None:
+        if layer.device is not None:
             by_number[layer.device.number] = position
         by_name.setdefault((layer.kind, layer.segment), position)
         if layer.label_for_uuid():

@@ -194,14 +194,14 @@ class Unrecognised(Layer, tag="unrecognised"):
     """A signature, a holder or bytes that no backend claims."""
 
     what: Name[str]
-    """libblkid's name of the signature, `data` for readable bytes nobody claims, or what sysfs says of a holder."""
-    holder: Fact[bool] = False
-    """Whether it is in use by something unknown: then it cannot be released, only reported."""
+    """libblkid's name of the signature; `data` for readable bytes nobody claims; or words, if it is immovable."""
+    immovable: Fact[bool] = False
+    """Whether nothing of ours can remove it: an unknown holder, or a device that cannot be read."""
     uuid: Fact[str] = ""
 
     def mark(self) -> Mapping[str, str] | None:
-        """An unknown holder is not looked for: nothing of ours will ever be done to it."""
-        return None
+        """Whatever it is, it may offer a device that others stand on; no step will ever name it."""
+        return {"size": "*"} if self.device else None
 
     def explains(self) -> frozenset[str]:
         """It stands for this very signature."""
@@ -209,8 +209,8 @@ class Unrecognised(Layer, tag="unrecognised"):
 
     def describe(self) -> str:
         """Say what it is that was not recognised."""
-        if self.holder:
-            return f"in use by something no backend knows: {self.what}"
+        if self.immovable:
+            return self.what
         return "unknown data" if self.what == "data" else f"signature {self.what}, which no backend claims"
 
 

@@ -1,0 +1,100 @@
+"""The core's own reasons to refuse a plan: whose disk it is, and what would collide or get in the way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pre_nixos.model.action import Objection
+from pre_nixos.model.difference import Fate
+from pre_nixos.model.identity import shared
+from pre_nixos.model.layer import Disk, Unrecognised
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pre_nixos.model.difference import Difference
+    from pre_nixos.model.draft import Wanted
+    from pre_nixos.model.machine import Machine
+
+
+def core_objections(machine: Machine, wanted: Wanted, found: Difference) -> Iterator[Objection]:
+    """Find everything that forbids a plan, whatever technologies are in it."""
+    yield from _about_disks(machine, wanted)
+    yield from _about_straddlers(machine, found)
+    yield from _about_the_immovable(machine, found)
+    yield from _about_names(machine, wanted, found)
+
+
+def _about_disks(machine: Machine, wanted: Wanted) -> Iterator[Objection]:
+    if not machine.boot_medium.determined and set(wanted.takes) - set(wanted.named):
+        yield Objection(
+            subject="",
+            text="It could not be determined what this system runs from, so no disk can be ruled out.",
+            remedy="Name every disk that may be taken.",
+        )
+    for id_ in wanted.takes:
+        disk = machine.graph.get(id_)
+        if not isinstance(disk, Disk) or disk.device is None:
+            yield Objection(subject=id_, text=f"{id_} is not on this machine.", remedy="Look again and plan again.")
+            continue
+        if shared(id_):
+            yield Objection(
+                subject=id_,
+                text=f"{disk.title} shows up more than once, or cannot be told from another: one disk seen twice?",
+                remedy="Leave one path to it, or set up multipath.",
+            )
+        if id_ in machine.boot_medium.disks:
+            yield Objection(subject=id_, text=f"This system runs from {disk.title}: {machine.boot_medium.how}.")
+        elif disk.device.read_only:
+            yield Objection(subject=id_, text=f"{disk.title} is read-only.")
+        elif id_ not in wanted.named and not machine.may_take(disk):
+            yield Objection(
+                subject=id_,
+                text=f"{disk.title} is removable, or attached in a way that suggests so, and was not named.",
+                remedy="Name it if it is meant.",
+            )
+
+
+def _about_straddlers(machine: Machine, found: Difference) -> Iterator[Objection]:
+    straddling = set(found.ids(Fate.STRADDLING))
+    for id_ in sorted(straddling):
+        if not straddling.intersection(machine.graph.on(id_)):
+            layer = machine.graph[id_]
+            yield Objection(
+                subject=id_,
+                text=f"{layer.title} would have to go, but {found.verdicts[id_].why}.",
+                remedy="Take that disk as well, or leave this one out.",
+            )
+
+
+def _about_the_immovable(machine: Machine, found: Difference) -> Iterator[Objection]:
+    for id_ in found.ids(Fate.GONE, Fate.REPLACED):
+        layer = machine.graph[id_]
+        if isinstance(layer, Unrecognised) and layer.immovable:
+            where = ", ".join(each.title for each in machine.graph.under(layer))
+            yield Objection(subject=id_, text=f"{where}: {layer.what}; when in doubt nothing is written.")
+
+
+def _about_names(machine: Machine, wanted: Wanted, found: Difference) -> Iterator[Objection]:
+    taken = dict(_occupied(machine, found))
+    for layer in wanted.graph.layers():
+        fate = found.fate(layer.id)
+        if fate is None or not (fate.makes or fate is Fate.UNSEEN):
+            continue
+        for name in sorted(layer.occupies() & taken.keys()):
+            other = machine.graph[taken[name]]
+            disks = ", ".join(machine.graph[each].title for each in sorted(machine.graph.disks(other.id)))
+            where = f" on {disks}" if disks else ""
+            yield Objection(
+                subject=layer.id,
+                text=f"{layer.title} cannot be made: {other.title}{where}, which stays, has the name {name}.",
+                remedy="Choose another name, or take its disks as well.",
+            )
+
+
+def _occupied(machine: Machine, found: Difference) -> Iterable[tuple[str, str]]:
+    for layer in machine.graph.layers():
+        fate = found.fate(layer.id)
+        if fate is None or not fate.removes:
+            for name in layer.occupies():
+                yield name, layer.id

@@ -1,0 +1,263 @@
+"""schedule: the difference between two graphs, turned into actions in an order that is safe.
+
+Three phases, each a barrier: everything that must go is released (nothing is lost); then it is removed, from the leaves
+to the root; then what is missing is made, changed or activated, from the root to the leaves.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pre_nixos.flow.objections import core_objections
+from pre_nixos.hooks import specs
+from pre_nixos.hooks.calls import Calls
+from pre_nixos.hooks.registry import PluginError, installed
+from pre_nixos.model.action import Action, Objection, Replace, Verb
+from pre_nixos.model.difference import Difference, Fate, clashes, difference
+from pre_nixos.model.layer import Layer, State
+from pre_nixos.model.plan import Plan, before_of, consent_digest, fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from pre_nixos.hooks.registry import Registry
+    from pre_nixos.model.draft import Wanted
+    from pre_nixos.model.graph import DeviceGraph
+    from pre_nixos.model.machine import Machine
+
+
+def schedule(
+    machine: Machine, wanted: Wanted, *, only: Collection[Verb] = tuple(Verb), registry: Registry | None = None
+) -> Plan:
+    """Plan the way from what is there to what is wanted.
+
+    With `only={Verb.ACTIVATE}` nothing but activation is planned, which cannot destroy. A plan that must not be carried
+    out says so in its `objections`.
+    """
+    calls = Calls(registry or installed())
+    found, changes = _decide(machine, wanted, calls)
+    there = machine.graph
+    releases = _Releases(there, wanted.graph, found, calls)
+    removals = _Removals(there, wanted.graph, found, calls, releases)
+    makings = _makings(there, wanted.graph, found, calls, changes)
+    actions, edges = _chosen([*releases.actions, *removals.actions, *makings], only, there, wanted.graph)
+    before = before_of(there, wanted.takes)
+    draft = Plan(
+        before=before,
+        wanted=wanted,
+        actions=tuple(actions),
+        edges=tuple(edges),
+        reasons=found.verdicts,
+        fingerprint=fingerprint(there, wanted.takes),
+    )
+    stuck = [*releases.stuck, *removals.stuck] if Verb.TEARDOWN in only else []
+    said = [*core_objections(machine, wanted, found), *stuck, *calls.objections(draft)]
+    return msgspec.structs.replace(
+        draft, objections=tuple(dict.fromkeys(said)), digest=consent_digest(wanted, draft.losses())
+    )
+
+
+def _decide(machine: Machine, wanted: Wanted, calls: Calls) -> tuple[Difference, Mapping[str, Sequence[Action]]]:
+    """Ask the owners of what changed, until nobody declines; whatever was declined is made anew."""
+    declined: dict[str, str] = {}
+    while True:
+        found = difference(machine.graph, wanted, distrusted=machine.unfinished, replace=declined)
+        changes: dict[str, Sequence[Action]] = {}
+        refused: dict[str, str] = {}
+        for id_ in found.ids(Fate.CHANGED):
+            old, new = machine.graph[id_], wanted.graph[id_]
+            if _container(new, wanted.graph) is not None:
+                continue  # its container was made a change of it, and answers for it
+            answer = calls.modify(old, new, machine.graph, wanted.graph)
+            if isinstance(answer, Replace):
+                refused[id_] = answer.why
+            else:
+                changes[id_] = answer
+        refused |= clashes(found, machine.graph)
+        if not refused:
+            return found, changes
+        declined |= refused
+
+
+def _container(layer: Layer, graph: DeviceGraph) -> Layer | None:
+    if layer.part_of is None:
+        return None
+    return next((each for each in graph.under(layer) if each.kind == layer.part_of), None)
+
+
+def _active(layer: Layer, graph: DeviceGraph) -> bool:
+    return any(each.state is State.ACTIVE for each in [layer, *graph.parts(layer)])
+
+
+class _Releases:
+    """First phase: end every use of what must go, from the top down."""
+
+    def __init__(self, there: DeviceGraph, wanted: DeviceGraph, found: Difference, calls: Calls) -> None:
+        self.actions: list[Action] = []
+        self.stuck: list[Objection] = []
+        self.dark: set[str] = set()
+        """Layers whose device is no longer there once this phase is over."""
+        del wanted
+        going = [there[id_] for id_ in there if (fate := found.fate(id_)) and fate.removes]
+        for layer in _leaves_first(going, there):
+            container = _container(layer, there)
+            if container is not None and ((fate := found.fate(container.id)) is None or fate.removes):
+                continue
+            if container is not None or not _active(layer, there):
+                continue
+            if calls.can(specs.deactivate, layer):
+                self.actions += calls.deactivate(layer, there)
+                self.dark.update(each.id for each in [layer, *there.parts(layer)])
+            elif layer.ephemeral:
+                self.stuck.append(_cannot(layer, "released", calls))
+
+
+class _Removals:
+    """Second phase: remove what was released, from the leaves to the root, where it can be reached."""
+
+    def __init__(
+        self, there: DeviceGraph, wanted: DeviceGraph, found: Difference, calls: Calls, releases: _Releases
+    ) -> None:
+        self.actions: list[Action] = []
+        self.stuck: list[Objection] = []
+        del wanted
+        hidden = _hidden(there, releases.dark)
+        going = [id_ for id_ in there if (fate := found.fate(id_)) and fate.removes]
+        alone: set[str] = set()
+        for id_ in going:
+            layer = there[id_]
+            if layer.ephemeral or id_ in hidden or _container(layer, there) is not None:
+                continue
+            if calls.can(specs.teardown, layer):
+                alone.add(id_)
+            else:
+                self.stuck.append(_cannot(layer, "removed", calls))
+        for id_ in reversed(going):
+            if id_ in alone:
+                swept = [each for each in there.above(id_) if each not in alone and not there[each].ephemeral]
+                self.actions += [
+                    msgspec.structs.replace(action, destroys=(id_, *swept))
+                    for action in calls.teardown(there[id_], there)
+                ]
+
+
+def _hidden(there: DeviceGraph, dark: set[str]) -> set[str]:
+    """Find what cannot be reached, because a device below it is not there: it goes with what it stands on."""
+    hidden: set[str] = set()
+    for layer in there.layers():
+        for support in there.under(layer):
+            gone = support.mark() is not None and (support.state is State.INACTIVE or support.id in dark)
+            if gone or support.id in hidden:
+                hidden.add(layer.id)
+    return hidden
+
+
+def _cannot(layer: Layer, what: str, calls: Calls) -> Objection:
+    owner = calls.registry.owners.get(layer.kind, "no plugin")
+    return Objection(
+        subject=layer.id,
+        text=f"{layer.title} ({layer.describe() or layer.kind}) would have to be {what}, and {owner} has no way to.",
+        remedy="Remove it with its own tools, or leave its disk out.",
+    )
+
+
+def _leaves_first(layers: Sequence[Layer], graph: DeviceGraph) -> Iterable[Layer]:
+    """Order for release: uses that nothing stands on first, the deepest path first among them; then from the top."""
+    leaves = [each for each in layers if _leaf(each, graph)]
+    leaves.sort(key=lambda layer: layer.segment, reverse=True)
+    yield from leaves
+    for layer in reversed(layers):
+        if not _leaf(layer, graph):
+            yield layer
+
+
+def _leaf(layer: Layer, graph: DeviceGraph) -> bool:
+    return layer.ephemeral and not graph.standing_on(layer.id)
+
+
+def _makings(
+    there: DeviceGraph,
+    wanted: DeviceGraph,
+    found: Difference,
+    calls: Calls,
+    changes: Mapping[str, Sequence[Action]],
+) -> Sequence[Action]:
+    """Third phase: make, change and activate, from the root to the leaves; mounts last, the shortest path first."""
+    actions: list[Action] = []
+    leaves = sorted((each for each in wanted.layers() if _leaf(each, wanted)), key=lambda layer: layer.segment)
+    for layer in [*(each for each in wanted.layers() if not _leaf(each, wanted)), *leaves]:
+        fate = found.fate(layer.id)
+        if fate is None or fate in {Fate.UNSEEN, Fate.STRADDLING} or _container(layer, wanted) is not None:
+            continue
+        if fate.makes:
+            actions += calls.activate(layer, wanted) if layer.ephemeral else _proven(layer, wanted, calls)
+            continue
+        actions += changes.get(layer.id, ())
+        if _asleep(layer, there, wanted) and calls.can(specs.activate, layer):
+            actions += calls.activate(layer, wanted)
+    return actions
+
+
+def _asleep(layer: Layer, there: DeviceGraph, wanted: DeviceGraph) -> bool:
+    """Whether it, or a part of it that stays, is inactive and should not be."""
+    return any(
+        each.state is State.ACTIVE and each.id in there and there[each.id].state is State.INACTIVE
+        for each in [layer, *wanted.parts(layer)]
+    )
+
+
+def _proven(layer: Layer, wanted: DeviceGraph, calls: Calls) -> Sequence[Action]:
+    """Take an owner's actions for making a layer, provided they prove every device below it blank first."""
+    actions = calls.format(layer, wanted)
+    for device in wanted.devices(layer):
+        if not any(action.proves_blank(device.id) for action in actions):
+            owner = calls.registry.owners.get(layer.kind, "its owner")
+            raise PluginError(f"plugin {owner} would make {layer.id} without proving {device.id} blank first")
+    return actions
+
+
+def _chosen(
+    actions: Sequence[Action], only: Collection[Verb], there: DeviceGraph, wanted: DeviceGraph
+) -> tuple[Sequence[Action], Sequence[tuple[int, int]]]:
+    """Keep the verbs that were asked for, and of those only what does not need one that was not."""
+    needs = _needs(actions, there, wanted)
+    kept: dict[int, int] = {}
+    for position, action in enumerate(actions):
+        if action.verb in only and all(each in kept for each in needs[position]):
+            kept[position] = len(kept)
+    edges = [(kept[need], kept[position]) for position in kept for need in needs[position]]
+    return [_complete(actions[position], there, wanted) for position in kept], edges
+
+
+def _needs(actions: Sequence[Action], there: DeviceGraph, wanted: DeviceGraph) -> Sequence[Sequence[int]]:
+    """Say for every action which earlier ones it needs: what stands above it gone, what it stands on made."""
+    latest: dict[str, int] = {}
+    needs: list[Sequence[int]] = []
+    for position, action in enumerate(actions):
+        target = action.target
+        if action.verb in {Verb.DEACTIVATE, Verb.TEARDOWN}:
+            related = [target, *(there.standing_on(target) if target in there else ())]
+        else:
+            layer = wanted.get(target)
+            parts = [each.id for each in wanted.parts(layer)] if layer is not None else []
+            supports = wanted.on(target) if layer is not None else ()
+            related = [target, *supports, *(_containers_of(supports, wanted)), *parts]
+        needs.append(sorted({latest[each] for each in related if each in latest}))
+        latest[target] = position
+    return needs
+
+
+def _containers_of(ids: Sequence[str], graph: DeviceGraph) -> Iterable[str]:
+    for id_ in ids:
+        container = _container(graph[id_], graph)
+        if container is not None:
+            yield container.id
+
+
+def _complete(action: Action, there: DeviceGraph, wanted: DeviceGraph) -> Action:
+    # An id may also be that of something on disks outside the plan, so each verb looks in its own graph.
+    graph = there if action.verb in {Verb.DEACTIVATE, Verb.TEARDOWN} else wanted
+    disks = graph.disks(action.target)
+    return msgspec.structs.replace(action, touches=tuple(sorted(disks)))
