@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pre_nixos.lab import inside, requirements, scsi
+from pre_nixos.lab import inside, keeper, requirements, scsi
 from pre_nixos.lab.description import Attachment, LabError
 from pre_nixos.lab.guest import Guest
 from pre_nixos.lab.wire import BootSettings
@@ -68,11 +68,11 @@ class UmlGuest(Guest):
             "--",
             *("-I", "-S", inside.__file__, settings),
         ]
-        confined = [sys.executable, "-I", "-S", _confine_path(), memory, state, self.images, self.artefacts, "--"]
+        keeping = [sys.executable, "-I", "-S", keeper.__file__, memory, state, self.images, self.artefacts, "--"]
         with open(self.console_path, "ab") as console:
             self._process = subprocess.Popen(
-                [*confined, *program],
-                stdin=subprocess.DEVNULL,
+                [*keeping, *program],
+                stdin=subprocess.PIPE,
                 stdout=console,
                 stderr=console,
                 env={"PATH": requirements.PATH, "TMPDIR": memory, "HOME": state},
@@ -89,6 +89,8 @@ class UmlGuest(Guest):
             # The group has one process for each address space in the guest; the number is ours until we wait for it.
             os.killpg(process.pid, signal.SIGKILL)
             process.wait(10)
+            if process.stdin is not None:
+                process.stdin.close()
         line, self._line = self._line, None
         if line is not None:
             line.close()
@@ -163,7 +165,3 @@ def _to_show(more: Sequence[str]) -> tuple[str, ...]:
         if os.path.isdir(path) and path.split("/")[1] in inside.EMPTY
     )
     return tuple(path for path in hidden if not any(path.startswith(f"{outer}/") for outer in hidden))
-
-
-def _confine_path() -> str:
-    return os.path.join(os.path.dirname(os.path.abspath(__file__)), "confine.py")

@@ -1,20 +1,21 @@
-"""Starts a program that can write only where it is told, dies with its parent, and needs no privilege for that.
+"""Keeps a program: it can write only where it is told, and it does not outlive who started it. No privilege is needed.
 
 A guest's root could mount more of the host's tree writable; with this, the host's kernel (Landlock) refuses the write
-whatever the guest does. Used as `python -m pre_nixos.lab.confine DIRECTORY... -- PROGRAM ARGUMENT...`. Kernels without
-Landlock run the program all the same; `available` tells.
+whatever the guest does. Used as `python keeper.py DIRECTORY... -- PROGRAM ARGUMENT...`: when standard input ends or the
+program does, everything in the process group is killed. Kernels without Landlock run the program all the same;
+`available` tells.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import select
 import signal
 import struct
 import sys
 
 _CREATE, _ADD, _RESTRICT = 444, 445, 446
-_PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
 _PATH_BENEATH = 1
 _FILE = 1 << 1 | 1 << 14
@@ -62,12 +63,17 @@ def _call(number: int, *arguments: object) -> int:
 
 
 def main(arguments: list[str]) -> None:
-    """Confine, then become the program."""
+    """Start the program confined, in this process group, and end the group when it is time."""
     end = arguments.index("--")
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    write_only_below([*arguments[:end], "/dev/null"])
     program = arguments[end + 1 :]
-    os.execvp(program[0], program)  # noqa: S606 - argv only; becoming the program is the purpose
+    child = os.fork()
+    if child == 0:
+        os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
+        write_only_below([*arguments[:end], "/dev/null"])
+        os.execvp(program[0], program)  # noqa: S606 - argv only; becoming the program is the purpose
+    # Not the kernel's parent-death signal: it comes when the thread that started us ends, and threads may boot guests.
+    select.select([0, os.pidfd_open(child)], [], [])
+    os.killpg(0, signal.SIGKILL)
 
 
 if __name__ == "__main__":
