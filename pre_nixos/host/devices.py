@@ -29,8 +29,9 @@ LIMIT = 30.0
 HIDDEN = "hidden"
 """In a signature's detail: another signature hides this one from whoever asks libblkid alone."""
 _NAMED = ("TYPE", "PTTYPE", "USAGE", "UUID", "PTUUID", "LABEL", "VERSION")
-_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-_CHILD = f"import sys; sys.path.insert(0, {_ROOT!r}); from pre_nixos.host.devicereader import main; main()"
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+CHILD = f"import sys; sys.path.insert(0, {ROOT!r}); from pre_nixos.host.devicereader import main; main()"
+"""What the child runs: without site-packages, so that it starts in a third of the time."""
 
 Reasons: TypeAlias = "dict[str, tuple[Verdict, str]]"
 
@@ -180,7 +181,7 @@ def _have_done(jobs: list[Job], sysfs: Sysfs, timeout: float) -> tuple[dict[str,
         # Devices of one disk in turn: side by side they would only make its heads run, or wait for the same fault.
         groups.setdefault(sysfs.whole_disk(sysfs.name(job["number"])), []).append(job)
     done = processes.finish(
-        [sys.executable, "-I", "-S", "-c", _CHILD],
+        [sys.executable, "-I", "-S", "-c", CHILD],
         stdin=marshal.dumps(list(groups.values())),
         timeout=timeout,
     )

@@ -53,7 +53,7 @@ class LocalHost:
 
     def ask(self, question: Question[A]) -> A:
         """Answer one question. What cannot be read is said in the answer, not raised."""
-        answer = _ANSWERS.get(type(question))
+        answer = ANSWERS.get(type(question))
         if answer is None:
             raise TypeError(f"{type(question).__name__} is not a question a host answers")
         return cast("A", answer(question))
@@ -155,7 +155,7 @@ def _look_around(question: LookAround) -> Surroundings:
     )
 
 
-_ANSWERS: dict[type, Callable[[Any], object]] = {
+ANSWERS: dict[type, Callable[[Any], object]] = {
     Command: _command,
     ListDirectory: _list_directory,
     Locate: _locate,

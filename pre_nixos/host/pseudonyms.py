@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 SHORTEST = 5
 """A shorter identifier is replaced only where it stands alone: `0` as a serial number must not change every zero."""
 
-_TELLING = re.compile(r"(SERIAL|SERIAL_SHORT|WWID|WWN|WWN_\w+|NGUID|EUI|UUID(_SUB)?(_ENC)?)$", re.IGNORECASE)
-"""Names of sysfs attributes, udev properties and fields whose value identifies one thing."""
+_TELLING = re.compile(
+    r"(SERIAL(_SHORT)?|WWID|WWN|WWN_\w+|NGUID|EUI|(?<!dm.)UUID(_SUB)?(_ENC)?)$",
+    re.IGNORECASE,
+)
+"""Names of sysfs attributes, udev properties and fields whose value identifies one thing; device-mapper's does so in part."""
 _PREFIX = re.compile(r"^(naa\.|eui\.|uuid\.|0x)", re.IGNORECASE)
 _HOSTS = (
     re.compile(r"\(local to host ([^)\s]+)\)"),
@@ -41,7 +44,7 @@ _SHAPES = (
     r"(?<![0-9A-Za-z])[0-9A-Fa-f]{32}(?![0-9A-Za-z])",
 )
 """What is recognised wherever it stands: device-mapper's UUIDs of LVM, UUIDs, md's, LVM's, and UUIDs without dashes."""
-_WHOLE_SHAPE = re.compile("|".join(_SHAPES))
+_SHAPED = re.compile("|".join(_SHAPES))
 
 PUBLIC = frozenset(
     """
@@ -59,7 +62,7 @@ PUBLIC = frozenset(
 
 
 def pseudonymise(recording: Recording, key: bytes | None = None) -> Recording:
-    """Replace everything that identifies the machine, consistently; a new key for each recording unless one is given."""
+    """Replace everything that identifies the machine, consistently; with a new key each time unless one is given."""
     tree: Any = msgspec.json.decode(msgspec.json.encode(recording))
     _forget_bytes(recording, tree)
     disguise = _Disguise(key or os.urandom(16), tree)
@@ -75,7 +78,7 @@ class _Disguise:
         identifiers = {
             _PREFIX.sub("", value.strip()).lower() for name, value in _strings(tree) if _TELLING.search(name)
         }
-        identifiers = {value for value in identifiers if len(value) >= SHORTEST and not _WHOLE_SHAPE.fullmatch(value)}
+        identifiers = {value for value in identifiers if len(value) >= SHORTEST and not _SHAPED.search(value)}
         # One that contains another is changed by changing the other: a model with a serial number, a SCSI identifier.
         names = {value: value for value in identifiers if not _contains_other(value, identifiers)}
         # NVMe spells the serial number in hexadecimal where a namespace has no identifier of its own.

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pre_nixos.host.questions import Opened, User, WhoUses
+from pre_nixos.host.usage import Usage
+from tests.unit.host.trees import Tree
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BUSY = Opened(free=False, error="Device or resource busy")
+
+
+class Machine:
+    """A canned /sys and /proc with one disk of two partitions, which nothing uses."""
+
+    def __init__(self, root: Path) -> None:
+        self.tree = Tree(root)
+        self.proc = root / "proc"
+        (self.proc / "self/ns").mkdir(parents=True)
+        (self.proc / "self/ns/mnt").symlink_to("mnt:[1]")
+        self.tree.add("sda", "8:0")
+        self.tree.add("sda1", "8:1", on="sda", partition="1")
+        self.tree.add("sda2", "8:2", on="sda", partition="2")
+        self.tree.add("sdb", "8:16")
+        self.opened = Opened(free=True)
+        self.numbers = {"/dev/sda2": "8:2", "/dev/sdb": "8:16"}
+
+    def number_at(self, path: str) -> str:
+        return self.numbers.get(os.readlink(path) if os.path.islink(path) else path, "")
+
+    def users(self, number: str) -> list[User]:
+        usage = Usage(
+            sysfs=self.tree.sysfs,
+            open_exclusive=lambda _: self.opened,
+            proc=str(self.proc),
+            number_at=self.number_at,
+        )
+        return list(usage.who_uses(WhoUses(number=number)).users)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def test_an_unused_disk_has_no_users(machine: Machine) -> None:
+    assert machine.users("8:0") == machine.users("8:2") == machine.users("9:9") == []
+
+
+def test_holders_of_the_disk_and_of_its_partitions(machine: Machine) -> None:
+    machine.tree.add("dm-0", "252:0")
+    machine.tree.stack("dm-0", "sda2")
+    assert machine.users("8:0") == machine.users("8:2") == [User(how="holder", what="dm-0")]
+    assert machine.users("8:1") == []
+
+
+def test_mounts_and_swap(machine: Machine) -> None:
+    (machine.proc / "self/mountinfo").write_text("30 1 8:1 / /boot rw - ext4 /dev/sda1 rw\n")
+    (machine.proc / "swaps").write_text("Filename Type\n/dev/sda2 partition 1 0 -2\n")
+    assert machine.users("8:0") == [User(how="mount", what="/boot"), User(how="swap", what="/dev/sda2")]
+    assert machine.users("8:16") == []
+
+
+def test_the_other_device_of_a_mounted_btrfs(machine: Machine) -> None:
+    devices = machine.tree.root / "fs/btrfs/the-uuid/devices"
+    for name in ("sda2", "sdb"):
+        machine.tree.write(devices / name / "size", "1")
+    (machine.tree.root / "fs/btrfs/features").mkdir()
+    assert machine.users("8:2") == [User(how="mount", what="btrfs the-uuid")]
+    (machine.proc / "self/mountinfo").write_text("30 1 0:40 / /data rw - btrfs /dev/sdb rw\n")
+    assert machine.users("8:2") == machine.users("8:16") == [User(how="mount", what="/data")]
+
+
+def test_loops_on_the_device_and_on_files_of_its_filesystem(machine: Machine, tmp_path: Path) -> None:
+    machine.tree.add("loop0", "7:0", loop__backing_file="/dev/sdb")
+    machine.tree.add("loop1", "7:1")
+    assert machine.users("8:16") == [User(how="loop", what="loop0")]
+    (tmp_path / "image").write_text("")
+    device = os.stat(tmp_path).st_dev
+    machine.tree.add("sdz", f"{os.major(device)}:{os.minor(device)}")
+    machine.tree.add("loop2", "7:2", loop__backing_file=str(tmp_path / "image"))
+    assert machine.users(f"{os.major(device)}:{os.minor(device)}") == [User(how="loop", what="loop2")]
+
+
+def test_what_is_served_to_others(machine: Machine) -> None:
+    config = machine.tree.root / "kernel/config"
+    machine.tree.write(config / "nvmet/subsystems/nqn/namespaces/1/device_path", "/dev/sdb")
+    machine.tree.write(config / "target/core/iblock_0/disk/udev_path", "/dev/sdb")
+    machine.tree.write(config / "target/core/iblock_0/hba_info", "text")
+    assert machine.users("8:16") == [
+        User(how="export", what="nvmet nqn namespace 1"),
+        User(how="export", what="LIO iblock_0/disk"),
+    ]
+
+
+def test_open_files_of_others_but_not_our_own(machine: Machine) -> None:
+    for pid in (12, os.getpid()):
+        descriptors = machine.proc / str(pid) / "fd"
+        descriptors.mkdir(parents=True)
+        (descriptors / "3").symlink_to("/dev/sda2")
+        (descriptors / "4").symlink_to("/dev/sda2")
+        (descriptors / "5").symlink_to("socket:[7]")
+        (machine.proc / str(pid) / "comm").write_text("dd\n")
+    assert machine.users("8:0") == [User(how="open", what="dd", pid=12)]
+
+
+@pytest.mark.parametrize(
+    ("opened", "what"),
+    [(BUSY, "the kernel"), (Opened(free=False, error="Permission denied"), "cannot be told: Permission denied")],
+)
+def test_a_device_that_does_not_open_exclusively_is_in_use(machine: Machine, opened: Opened, what: str) -> None:
+    machine.opened = opened
+    assert machine.users("8:16") == [User(how="exclusive", what=what)]
