@@ -1,1 +1,94 @@
-"""Take a machine's disks from whatever is on them to exactly what was asked for, safely, and prove it."""
+"""Take a machine's disks from whatever is on them to exactly what was asked for, safely, and prove it.
+
+    machine = pre_nixos.probe()
+    wanted = pre_nixos.propose(machine, "tiered", {"careful": True})
+    plan = pre_nixos.schedule(machine, wanted)
+    report = pre_nixos.apply(plan, consent=plan.digest)
+    assert not pre_nixos.verify(wanted)
+
+This is the callers' door. Nothing behind it is imported before it is used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pre_nixos.flow.apply import apply
+    from pre_nixos.flow.documents import dump_machine, dump_plan, load_machine, load_plan
+    from pre_nixos.flow.outcome import Event, Failed, Refused, Report
+    from pre_nixos.flow.probe import probe
+    from pre_nixos.flow.propose import propose
+    from pre_nixos.flow.schedule import schedule
+    from pre_nixos.flow.verify import verify
+    from pre_nixos.model.action import Action, Verb
+    from pre_nixos.model.codec import Unreadable
+    from pre_nixos.model.device import BlockDevice
+    from pre_nixos.model.draft import Draft, InvalidLayout, Wanted
+    from pre_nixos.model.graph import DeviceGraph
+    from pre_nixos.model.layer import Disk, Layer
+    from pre_nixos.model.machine import Machine
+    from pre_nixos.model.plan import Plan
+
+_HOMES = {
+    "flow.apply": ("apply",),
+    "flow.documents": ("dump_machine", "dump_plan", "load_machine", "load_plan"),
+    "flow.outcome": ("Event", "Failed", "Refused", "Report"),
+    "flow.probe": ("probe",),
+    "flow.propose": ("propose",),
+    "flow.schedule": ("schedule",),
+    "flow.verify": ("verify",),
+    "model.action": ("Action", "Verb"),
+    "model.codec": ("Unreadable",),
+    "model.device": ("BlockDevice",),
+    "model.draft": ("Draft", "InvalidLayout", "Wanted"),
+    "model.graph": ("DeviceGraph",),
+    "model.layer": ("Disk", "Layer"),
+    "model.machine": ("Machine",),
+    "model.plan": ("Plan",),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Action",
+    "BlockDevice",
+    "DeviceGraph",
+    "Disk",
+    "Draft",
+    "Event",
+    "Failed",
+    "InvalidLayout",
+    "Layer",
+    "Machine",
+    "Plan",
+    "Refused",
+    "Report",
+    "Unreadable",
+    "Verb",
+    "Wanted",
+    "apply",
+    "dump_machine",
+    "dump_plan",
+    "load_machine",
+    "load_plan",
+    "probe",
+    "propose",
+    "schedule",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Fetch what is asked for, the first time it is."""
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -124,6 +124,10 @@ class Layer(Data, tag_field="kind"):
         """Name the signatures, as libblkid calls them, that it accounts for on the devices it stands on."""
         return frozenset()
 
+    def inner(self) -> frozenset[str]:
+        """Give the numbers of further devices it accounts for, such as the hidden halves of a mirror."""
+        return frozenset()
+
     def occupies(self) -> frozenset[str]:
         """Name what only one thing on a machine can have, such as `vg:main`, `mapper:main-slash` or `at:/mnt`."""
         return frozenset()

@@ -1,0 +1,212 @@
+"""apply: look, schedule, run; and when something goes wrong, look again.
+
+What runs is exactly what the plan shows, on disks that are held open from before the first step to after the last one.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from pre_nixos.flow.consent import not_covered, require_consent, unexamined
+from pre_nixos.flow.journal import JOURNAL, STATE_DIRECTORY, Closed, Consented, line, purpose, read_journal
+from pre_nixos.flow.outcome import Failed, Looking, Noted, Planned, Refused, Report, Round
+from pre_nixos.flow.probe import probe
+from pre_nixos.flow.run import Runner
+from pre_nixos.flow.schedule import schedule
+from pre_nixos.hooks.calls import Calls
+from pre_nixos.hooks.registry import installed
+from pre_nixos.host.api import AppendLine, DropLock, Hold, HoldOffAssembly, LetGo, TakeLock
+from pre_nixos.host.questions import LookAround
+from pre_nixos.model.difference import shortcomings
+from pre_nixos.model.layer import Disk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pre_nixos.flow.consent import Consent
+    from pre_nixos.flow.outcome import Event
+    from pre_nixos.hooks.registry import Registry
+    from pre_nixos.host.api import Deed, Host
+    from pre_nixos.model.machine import Machine
+    from pre_nixos.model.plan import Plan
+
+LOCK = f"{STATE_DIRECTORY}/lock"
+ROUNDS = 4
+"""How often at the most a machine is looked at again before giving up."""
+
+
+def apply(
+    plan: Plan,
+    *,
+    consent: Consent,
+    host: Host | None = None,
+    observer: Callable[[Event], None] = lambda _: None,
+    cancel: Callable[[], bool] = lambda: False,
+    secrets: Mapping[str, str] = {},
+    registry: Registry | None = None,
+) -> Report:
+    """Carry out a plan. Raises Refused if nothing was written, Failed if something may have been.
+
+    `consent` is the plan's digest, or a function that is shown the plan. `cancel` is asked between actions.
+    """
+    if host is None:
+        from pre_nixos.host.local import LocalHost
+
+        host = LocalHost()
+    registry = registry or installed()
+    run = _Apply(host, registry, observer, cancel, secrets)
+    run.must(TakeLock(path=LOCK, holder="apply"))
+    try:
+        return run.everything(plan, consent)
+    finally:
+        host.do(DropLock(), {}, {})
+
+
+class _Apply:
+    def __init__(
+        self,
+        host: Host,
+        registry: Registry,
+        observer: Callable[[Event], None],
+        cancel: Callable[[], bool],
+        secrets: Mapping[str, str],
+    ) -> None:
+        self.host = host
+        self.registry = registry
+        self.observer = observer
+        self.cancel = cancel
+        self.secrets = secrets
+        self.started = time.monotonic()
+
+    def must(self, deed: Deed) -> None:
+        """Do something without which nothing may begin."""
+        outcome = self.host.do(deed, {}, {})
+        if not outcome.ok:
+            raise Refused([outcome.detail])
+
+    def look(self, count: int) -> Machine:
+        self.observer(Looking(round=count))
+        return probe(self.host, registry=self.registry)
+
+    def everything(self, shown: Plan, consent: Consent) -> Report:
+        # An inhibitor that a killed run left behind would blind this look, and everybody else.
+        self.host.do(HoldOffAssembly(on=False), {}, {})
+        machine = self.look(1)
+        plan = schedule(machine, shown.wanted, registry=self.registry)
+        journal = read_journal(self.host)
+        if not self.host.ask(LookAround()).root:
+            raise Refused(["Only root can change disks: run this as root."])
+        if plan.objections:
+            raise Refused(str(each) for each in plan.objections)
+        if plan.actions != shown.actions or plan.fingerprint != shown.fingerprint or plan.digest != shown.digest:
+            raise Refused([_stale(shown, plan)])
+        missing = sorted({tool for tool in self._tools(plan) if tool not in machine.tools})
+        if missing:
+            raise Refused([f"This plan needs programs that are not here: {', '.join(missing)}. Install them first."])
+        if not plan.actions and not plan.looks_again:
+            return self._report(plan.digest, (), machine, machine)
+        digest = require_consent(plan, consent, journal)
+        consented = Consented(
+            digest=digest, purpose=purpose(plan), takes=plan.wanted.takes, suspects=tuple(journal.unfinished)
+        )
+        self.must(AppendLine(path=JOURNAL, line=line(consented)))
+        numbers = {
+            disk.id: disk.device.number
+            for disk in machine.graph.of(Disk)
+            if disk.device is not None and disk.id in plan.wanted.takes
+        }
+        self.must(Hold(numbers=tuple(numbers[each] for each in plan.wanted.takes)))
+        try:
+            held_off = self.host.do(HoldOffAssembly(on=True), {}, {})
+            if not held_off.ok:
+                self.observer(Noted(text=held_off.detail))
+            return self._rounds(plan, consent, machine, numbers)
+        finally:
+            self.host.do(HoldOffAssembly(on=False), {}, {})
+            self.host.do(LetGo(), {}, {})
+
+    def _tools(self, plan: Plan) -> set[str]:
+        from pre_nixos.model.step import Run
+
+        return {str(step.argv[0]) for action in plan.actions for step in action.steps if isinstance(step, Run)}
+
+    def _rounds(self, plan: Plan, consent: Consent, machine: Machine, numbers: Mapping[str, str]) -> Report:
+        first, unseen, made = machine, unexamined(plan), set[str]()
+        rounds: list[Round] = []
+        wrote = False
+        while True:
+            self.observer(Planned(round=len(rounds) + 1, actions=len(plan.actions)))
+            runner = Runner(self.host, Calls(self.registry), self.observer, self.cancel, self.secrets, numbers)
+            ended = runner.run(plan, machine)
+            rounds.append(ended)
+            wrote = wrote or runner.wrote
+            made |= runner.made
+            machine = self.look(len(rounds) + 1)
+            after = schedule(machine, plan.wanted, registry=self.registry)
+            if not ended.failed and not after.actions and not after.objections:
+                return self._finish(first, machine, rounds)
+            problem = self._why_stop(ended, after, unseen, made, len(rounds))
+            if not problem and after.digest != plan.digest and not isinstance(consent, str) and unseen:
+                problem = "" if consent(after) else "What came to light after activation was not agreed to."
+            if problem:
+                if not wrote:
+                    raise Refused([problem])
+                raise Failed(self._report(rounds[0].plan.digest, tuple(rounds), first, machine, problem))
+            plan = after
+
+    def _why_stop(self, ended: Round, after: Plan, unseen: frozenset[str], made: set[str], count: int) -> str:
+        """Say why there is no point, or no right, in going on; empty if there is."""
+        if self.cancel():
+            return f"Stopped, as asked, before {ended.failed or 'the next action'}."
+        if after.objections:
+            return "\n".join([*filter(None, [ended.problem]), *(str(each) for each in after.objections)])
+        hidden = not_covered(after, unseen, made)
+        if hidden:
+            return (
+                f"Inside what was activated there is {', '.join(hidden)}, which would have to go and which nobody was "
+                f"asked about. Look at the plan again; it now has the digest {after.digest}."
+            )
+        if count >= ROUNDS:
+            return ended.problem or "Things keep coming back: after every round there was something left to do."
+        return ""
+
+    def _finish(self, first: Machine, last: Machine, rounds: list[Round]) -> Report:
+        digest = rounds[0].plan.digest
+        report = self._report(digest, tuple(rounds), first, last)
+        if report.problem:
+            raise Failed(report)
+        self.host.do(AppendLine(path=JOURNAL, line=line(Closed())), {}, {})
+        return report
+
+    def _report(
+        self, digest: str, rounds: tuple[Round, ...], first: Machine, last: Machine, problem: str = ""
+    ) -> Report:
+        wanted = rounds[-1].plan.wanted if rounds else None
+        short = tuple(shortcomings(last.graph, wanted)) if wanted else ()
+        if short and not problem:
+            problem = "All actions ran, and yet not everything is as wanted."
+        advice = (
+            "Nothing beyond the disks of the plan was touched. Run the same command again: it looks at the machine as "
+            "it is now and goes on from there."
+        )
+        return Report(
+            digest=digest,
+            rounds=rounds,
+            before=first.graph,
+            after=last.graph,
+            shortcomings=short,
+            problem=problem,
+            advice=advice if problem else "",
+            seconds=round(time.monotonic() - self.started, 3),
+            processes=sum(done.processes for each in rounds for done in each.done),
+        )
+
+
+def _stale(shown: Plan, now: Plan) -> str:
+    if shown.fingerprint != now.fingerprint:
+        what = "This machine is not in the state the plan was made for: what stands on its disks has changed since."
+    else:
+        what = "This plan is not the one that would be made from its own machine and wishes: it was edited, or made by"
+        what += " another version."
+    return f"{what} Plan again."

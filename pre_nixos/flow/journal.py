@@ -1,0 +1,115 @@
+"""The journal: what was consented to, what was begun and what was finished, written before each step it speaks of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pre_nixos.host.questions import ReadFile
+from pre_nixos.model.action import Verb
+from pre_nixos.model.data import Data
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pre_nixos.host.api import Reader
+    from pre_nixos.model.action import Action
+    from pre_nixos.model.plan import Plan
+
+STATE_DIRECTORY = "/run/pre-nixos"
+JOURNAL = f"{STATE_DIRECTORY}/journal"
+
+
+class Consented(Data, tag="consented", tag_field="entry"):
+    """A person, or a program on their behalf, agreed."""
+
+    digest: str
+    purpose: str
+    """What the consent was for: the wanted graph and the disks, without what was lost on them then."""
+    takes: tuple[str, ...]
+    suspects: tuple[str, ...] = ()
+    """What earlier runs had left unfinished."""
+
+
+class Began(Data, tag="began", tag_field="entry"):
+    """An action is about to run."""
+
+    verb: Verb
+    target: str
+    parts: tuple[str, ...] = ()
+    """Whatever is made or changed with it."""
+
+
+class Ended(Data, tag="ended", tag_field="entry"):
+    """An action ran to its end."""
+
+    verb: Verb
+    target: str
+    parts: tuple[str, ...] = ()
+
+
+class Closed(Data, tag="closed", tag_field="entry"):
+    """Everything was as wanted: the consent is used up."""
+
+
+Entry = Consented | Began | Ended | Closed
+
+
+class Journal:
+    """What the entries add up to."""
+
+    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+        self.open: Consented | None = None
+        """The consent a stopped run was acting on."""
+        unfinished: dict[str, None] = {}
+        for entry in entries:
+            match entry:
+                case Consented():
+                    self.open = entry
+                    unfinished.update(dict.fromkeys(entry.suspects))
+                case Began(verb=verb, target=target, parts=parts) if not verb.loses_nothing:
+                    unfinished.update(dict.fromkeys((target, *parts)))
+                case Ended(verb=verb, target=target, parts=parts) if not verb.loses_nothing:
+                    for each in (target, *parts):
+                        unfinished.pop(each, None)
+                case Closed():
+                    self.open = None
+                case _:
+                    pass
+        self.unfinished: Sequence[str] = tuple(unfinished)
+
+    def covers(self, plan: Plan, digest: str) -> bool:
+        """Whether a stopped run had this very consent, for this very purpose."""
+        return self.open is not None and self.open.digest == digest and self.open.purpose == purpose(plan)
+
+
+def read_journal(reader: Reader, path: str = JOURNAL) -> Journal:
+    """Read the journal of this boot; a last line that was cut off by a crash is of no account."""
+    content = reader.ask(ReadFile(path=path)).content or ""
+    entries: list[Entry] = []
+    for line in content.splitlines():
+        try:
+            entries.append(msgspec.json.decode(line, type=Entry))
+        except msgspec.DecodeError:
+            continue
+    return Journal(entries)
+
+
+def line(entry: Entry) -> str:
+    """Write one entry."""
+    return msgspec.json.encode(entry).decode()
+
+
+def purpose(plan: Plan) -> str:
+    """Digest what a consent is for: what is wanted and on which disks, whatever is on them now."""
+    from pre_nixos.model.plan import consent_digest
+
+    return consent_digest(plan.wanted, {})
+
+
+def parts_of(action: Action, plan: Plan) -> tuple[str, ...]:
+    """Name the layers that are made or removed together with an action's target."""
+    graph = plan.before if action.verb in {Verb.TEARDOWN, Verb.DEACTIVATE} else plan.wanted.graph
+    layer = graph.get(action.target)
+    return tuple(each.id for each in graph.parts(layer)) if layer is not None else ()

@@ -1,0 +1,52 @@
+"""Where a layer's device is at this moment: followed in sysfs from a disk upwards, never by a remembered name."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from pre_nixos.host.questions import Locate, Located, Mark
+from pre_nixos.model.layer import Disk
+from pre_nixos.model.step import Node, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from pre_nixos.host.api import Reader
+    from pre_nixos.model.graph import DeviceGraph
+    from pre_nixos.model.step import Step
+
+ROUTES = 8
+"""How many ways down to a disk are tried: an array has one through each of its members, and some may be missing."""
+
+
+def nodes_in(step: Step) -> Sequence[str]:
+    """Name the layers whose devices a step needs."""
+    if isinstance(step, Run):
+        return [each.layer for each in step.argv if isinstance(each, Node)]
+    target = getattr(step, "target", None)
+    return [target.layer] if isinstance(target, Node) else []
+
+
+def locate(layer: str, graph: DeviceGraph, disks: Mapping[str, str], reader: Reader) -> Located:
+    """Find the device of a layer, given the numbers of the disks by id."""
+    answer = Located(error=f"{layer} stands on none of the disks that are held")
+    for start, trail in islice(_routes(layer, graph), ROUTES):
+        if start not in disks:
+            continue
+        answer = reader.ask(Locate(start=disks[start], trail=tuple(trail)))
+        if answer.number:
+            return answer
+    return answer
+
+
+def _routes(layer: str, graph: DeviceGraph) -> Iterator[tuple[str, Sequence[Mark]]]:
+    if layer not in graph:
+        return
+    if isinstance(graph[layer], Disk):
+        yield layer, ()
+        return
+    mark = graph[layer].mark()
+    for support in graph.on(layer):
+        for start, trail in _routes(support, graph):
+            yield start, [*trail, Mark(attributes=dict(mark))] if mark is not None else trail

@@ -1,0 +1,70 @@
+"""propose: ask a policy what should be on a machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pre_nixos.hooks.calls import Calls
+from pre_nixos.hooks.registry import installed
+from pre_nixos.model.draft import InvalidLayout
+from pre_nixos.model.machine import NoSuchDisks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pre_nixos.hooks.registry import Registry
+    from pre_nixos.hooks.specs import Options, Policy
+    from pre_nixos.model.draft import Wanted
+    from pre_nixos.model.machine import Machine
+
+
+def propose(
+    machine: Machine, policy: str, options: Mapping[str, object] = {}, *, registry: Registry | None = None
+) -> Wanted:
+    """Ask the policy of this name. Raises InvalidLayout if there is no such policy or option, or too few disks."""
+    chosen = find_policy(policy, registry=registry)
+    try:
+        return chosen.propose(machine, read_options(chosen, options))
+    except NoSuchDisks as error:
+        raise InvalidLayout([f"policy {policy}: {error}"]) from error
+
+
+def find_policy(name: str, *, registry: Registry | None = None) -> Policy:
+    """Find a policy by name. Raises InvalidLayout, with the names there are."""
+    there = {each.name: each for each in Calls(registry or installed()).policies()}
+    if name not in there:
+        raise InvalidLayout([f"there is no policy {name!r}{did_you_mean(name, there)}"])
+    return there[name]
+
+
+def read_options(policy: Policy, given: Mapping[str, object]) -> Options:
+    """Read a policy's options from plain values. Raises InvalidLayout with everything that is wrong."""
+    import msgspec
+
+    known = {field.encode_name: field for field in msgspec.structs.fields(policy.options)}
+    problems = [
+        f"policy {policy.name} has no option {name!r}{did_you_mean(name, known)}" for name in given if name not in known
+    ]
+    for name, value in given.items():
+        if name in known:
+            try:
+                msgspec.convert(value, known[name].type, strict=False)
+            except msgspec.ValidationError as error:
+                problems.append(f"policy {policy.name}, option {name}: {error}")
+    if problems:
+        raise InvalidLayout(problems)
+    try:
+        return msgspec.convert(dict(given), policy.options, strict=False)
+    except msgspec.ValidationError as error:
+        raise InvalidLayout([f"policy {policy.name}: {error}"]) from error
+
+
+def did_you_mean(name: str, there: Iterable[str]) -> str:
+    """End a sentence about an unknown name with the likely one, or with all there are."""
+    from difflib import get_close_matches
+
+    names = sorted(there)
+    close = get_close_matches(name, names, n=1)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; there are: {', '.join(names)}" if names else "; there are none"
