@@ -62,6 +62,8 @@ def _wait_for_node(lun: int, disk: LabDisk) -> str:
                     (name,) = os.listdir(f"/sys/class/scsi_device/{address}/device/block")
                 except (OSError, ValueError):
                     continue
+                # Zeros are written out, as most hardware has it: the target takes less at once than the kernel asks.
+                _put(f"/sys/class/scsi_disk/{address}/max_write_same_blocks", "0")
                 return name
         time.sleep(0.01)
     raise TimeoutError(f"disk {disk.name!r} was attached but no node appeared within 10 s")

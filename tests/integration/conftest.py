@@ -1,0 +1,64 @@
+"""Guests for tests: whatever is destructive happens in them, never on this machine."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from itertools import count
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from pre_nixos.lab.uml import boot
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from pre_nixos.lab.description import Lab
+    from pre_nixos.lab.guest import Guest
+
+
+class BootGuest(Protocol):
+    """Boots a guest that goes when the fixture's scope ends."""
+
+    def __call__(self, lab: Lab) -> Guest: ...
+
+
+_running: list[Guest] = []
+_numbers = count(1)
+
+
+@pytest.fixture(scope="module")
+def boot_shared(request: pytest.FixtureRequest) -> Generator[BootGuest]:
+    """For guests that all tests of a module use and none spoils."""
+    yield from _booting(request)
+
+
+@pytest.fixture
+def boot_fresh(request: pytest.FixtureRequest) -> Generator[BootGuest]:
+    """For guests that a test has to itself."""
+    yield from _booting(request)
+
+
+def _booting(request: pytest.FixtureRequest) -> Generator[BootGuest]:
+    with ExitStack() as stack:
+
+        def boot_one(lab: Lab) -> Guest:
+            place = f"{request.path.stem}-{next(_numbers)}"
+            guest = boot(lab, artefacts=os.path.join(request.config.rootpath, "artefacts", place))
+            stack.enter_context(guest)
+            _running.append(guest)
+            stack.callback(_running.remove, guest)
+            return guest
+
+        yield boot_one
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """When a test fails, leave evidence of every guest that runs, and say where."""
+    report = yield
+    if call.when == "call" and report.failed:
+        for guest in _running:
+            report.sections.append(("guest", f"evidence in {guest.keep()}\n{guest.console()}"))
+    return report
