@@ -112,7 +112,7 @@ class UmlGuest(Guest):
             scsi=tuple(disk for disk in self.lab.disks if disk.attachment is Attachment.SCSI),
             images=self.images,
             artefacts=self.artefacts,
-            visible=_to_show(self.visible),
+            visible=paths_to_show(self.visible),
             modules=self.lab.modules,
             firmware=self.lab.firmware,
         )
@@ -155,7 +155,7 @@ def _refuse_impossible(lab: Lab) -> None:
         raise LabError("User Mode Linux cannot make this machine:\n" + "\n".join(problems))
 
 
-def _to_show(more: Sequence[str]) -> tuple[str, ...]:
+def paths_to_show(more: Sequence[str]) -> tuple[str, ...]:
     """Paths of the interpreter, of everything importable, and what else was asked for, where the guest hides them."""
     real = os.path.realpath(sys.executable)
     wanted = {sys.prefix, sys.base_prefix, os.path.dirname(real), *sys.path, *more}
