@@ -21,12 +21,19 @@ TWIN = "#"
 
 
 class Ref(Data):
-    """Something another plugin may have found: a device by its number, or a layer by kind, name and UUID."""
+    """Something another plugin may have found: a device by its number, or a layer by kind, name and UUID.
+
+    With `content`, the number leads further: to what is on that device and accounts for that signature (or else to the
+    only thing on it), and if there is a `name`, to the part of it that has this name. Where there is nothing of the
+    kind it means the device after all.
+    """
 
     number: str = ""
     kind: str = ""
     name: str = ""
     uuid: str = ""
+    content: str = ""
+    """libblkid's name of a signature, such as `ext4` or `swap`."""
 
 
 class Found:
@@ -157,9 +164,12 @@ def resolve(found: Iterable[Found]) -> DeviceGraph:
         if layer.label_for_uuid():
             by_uuid[layer.kind, layer.label_for_uuid()] = position
 
+    contents = _Contents(kept)
+
     def position_of(ref: Ref) -> int | None:
         if ref.number:
-            return by_number.get(ref.number)
+            inside = contents.position(ref)
+            return by_number.get(ref.number) if inside is None else inside
         if ref.uuid:
             return by_uuid.get((ref.kind, ref.uuid))
         return by_name.get((ref.kind, ref.name))
@@ -171,6 +181,42 @@ def resolve(found: Iterable[Found]) -> DeviceGraph:
             raise Unresolved(f"{each.layer.title} stands on {each.on[on.index(None)]}, which nobody found")
         entries.append((each.layer, tuple(dict.fromkeys(position for position in on if position is not None))))
     return assemble(entries)
+
+
+class _Contents:
+    """What was found directly on each device, for references to the content of a device."""
+
+    def __init__(self, kept: Sequence[Found]) -> None:
+        self._kept = kept
+        self._on: dict[str, list[int]] = {}
+        for position, each in enumerate(kept):
+            if each.layer.ephemeral or each.layer.mark() is not None:
+                continue
+            for number in {ref.number for ref in each.on if ref.number and not ref.content}:
+                self._on.setdefault(number, []).append(position)
+
+    def position(self, ref: Ref) -> int | None:
+        """Give the position of what a reference with `content` means, or None if it means the device."""
+        there = self._on.get(ref.number, []) if ref.content else []
+        fitting = [each for each in there if ref.content in self._kept[each].layer.explains()] or there
+        if len(fitting) != 1:
+            return None
+        part = self._part(fitting[0], ref.name) if ref.name else None
+        return fitting[0] if part is None else part
+
+    def _part(self, container: int, name: str) -> int | None:
+        whole = self._kept[container].layer
+        for position, each in enumerate(self._kept):
+            named = each.layer.part_of == whole.kind and each.layer.segment == name
+            if named and any(self._means(ref, whole, container) for ref in each.on):
+                return position
+        return None
+
+    def _means(self, ref: Ref, whole: Layer, container: int) -> bool:
+        if ref.number:
+            return self.position(ref) == container
+        its = whole.label_for_uuid() if ref.uuid else whole.segment
+        return ref.kind == whole.kind and (ref.uuid or ref.name) == its
 
 
 def _without_shadowed_fallbacks(found: Iterable[Found]) -> Sequence[Found]:
