@@ -65,9 +65,9 @@ def _decode(path: str, text: bytes, cls: type[D], format_: str, registry: Regist
 def _probe_recording(path: str, text: bytes, registry: Registry | None) -> Machine:
     from pre_nixos.flow.probe import probe
     from pre_nixos.host.record import Recording, RecordingError
-    from pre_nixos.host.replay import Replay, ReplayError
+    from pre_nixos.host.replay import NotRecordedError, Replay
 
     try:
         return probe(Replay(Recording.from_json(text)), registry=registry)
-    except (RecordingError, ReplayError) as error:
+    except (NotRecordedError, RecordingError) as error:
         raise Unreadable(f"{path}: {error}") from error
