@@ -1,6 +1,6 @@
 """The child that opens devices, so that its parent need not: a read the kernel never finishes cannot be killed.
 
-It is given a list of jobs on standard input and writes each answer to standard output as soon as it has it. Devices
+It is given lists of jobs on standard input and writes each answer to standard output as soon as it has it. Devices
 that do not share a disk are read side by side, so one that never answers keeps only its own answer back. Both
 streams carry `marshal`, the two ends being one interpreter and the text formats costing more than the reading.
 
@@ -14,7 +14,6 @@ import errno
 import marshal
 import os
 import stat
-import sys
 
 from pre_nixos.host import windows
 
@@ -71,7 +70,7 @@ def probe(descriptor: int, job: Job) -> Facts:
     # What another node of the same disk wrote is not in this node's cache: forget the ends of it.
     for start in (0, max(0, size - (16 << 20))):
         os.posix_fadvise(descriptor, start, 16 << 20, os.POSIX_FADV_DONTNEED)
-    from pre_nixos.host import blkid  # most jobs are reads, and ctypes is a third of the child's life
+    from pre_nixos.host import blkid  # see _load
 
     look = blkid.Probe(descriptor)
     try:
@@ -108,36 +107,64 @@ def answer(groups: list[list[Job]], output: int) -> None:
     writing = _thread.allocate_lock()
     running: list[_thread.LockType] = []
 
-    def do_group(jobs: list[Job], running_lock: _thread.LockType) -> None:
+    def do_group(jobs: list[Job], done: _thread.LockType) -> None:
         try:
             for job in jobs:
-                frame = marshal.dumps((job["number"], dict(work(job))))
+                message = marshal.dumps((job["number"], dict(safely(job))))
                 with writing:
-                    _write(output, len(frame).to_bytes(8, "big") + frame)
+                    _write(output, len(message).to_bytes(8, "big") + message)
         finally:
-            running_lock.release()
+            done.release()
 
     for jobs in groups:
-        lock = _thread.allocate_lock()
-        lock.acquire()
-        running.append(lock)
-        _thread.start_new_thread(do_group, (jobs, lock))
-    for lock in running:
-        lock.acquire()
+        done = _thread.allocate_lock()
+        done.acquire()
+        running.append(done)
+        _thread.start_new_thread(do_group, (jobs, done))
+    for done in running:
+        done.acquire()
+
+
+def safely(job: Job) -> Facts:
+    """Do one job; what goes wrong with it, be it a defect here, is its answer and nobody else's."""
+    try:
+        return work(job)
+    except Exception as problem:  # noqa: BLE001 - it is said in the answer, as the device's
+        return {**_NOTHING, "errno": errno.EIO, "error": f"{type(problem).__name__}: {problem}"}
+
+
+def main() -> None:
+    """Take jobs from standard input until there are no more, and leave without ceremony."""
+    while head := _read(8):
+        groups: list[list[Job]] = marshal.loads(_read(int.from_bytes(head, "big")))  # noqa: S302 - from our own parent
+        if any(job["do"] == "probe" for jobs in groups for job in jobs):
+            _load()
+        answer(groups, 1)
+    os._exit(0)
+
+
+def _load() -> None:
+    """Load libblkid before there are threads; where there is none, each device's answer says so."""
+    try:
+        from pre_nixos.host import blkid  # ctypes is a third of the child's life, and most jobs are not probes
+
+        blkid.load()
+    except OSError:
+        pass
+
+
+def _read(length: int) -> bytes:
+    """Read so many bytes of standard input, or nothing at its end."""
+    data = b""
+    while len(data) < length:
+        piece = os.read(0, length - len(data))
+        if not piece:
+            return b""
+        data += piece
+    return data
 
 
 def _write(output: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(output, rest) :]
-
-
-def main() -> None:
-    """Take jobs from standard input until there are no more, and leave without ceremony."""
-    groups: list[list[Job]] = marshal.loads(sys.stdin.buffer.read())  # noqa: S302 - written by our own parent
-    if any(job["do"] == "probe" for jobs in groups for job in jobs):
-        from pre_nixos.host import blkid  # as above
-
-        blkid.load()  # once, before there are threads
-    answer(groups, 1)
-    os._exit(0)

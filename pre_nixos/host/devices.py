@@ -8,7 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, TypeAlias, cast
 
-from pre_nixos.host import processes
+from pre_nixos.host.companion import Companion
 from pre_nixos.host.questions import (
     Bytes,
     Content,
@@ -30,8 +30,9 @@ HIDDEN = "hidden"
 """In a signature's detail: another signature hides this one from whoever asks libblkid alone."""
 _NAMED = ("TYPE", "PTTYPE", "USAGE", "UUID", "PTUUID", "LABEL", "VERSION")
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-CHILD = f"import sys; sys.path.insert(0, {ROOT!r}); from pre_nixos.host.devicereader import main; main()"
-"""What the child runs: without site-packages, so that it starts in a third of the time."""
+_CODE = f"import sys; sys.path.insert(0, {ROOT!r}); from pre_nixos.host.devicereader import main; main()"
+READER = Companion([sys.executable, "-I", "-S", "-c", _CODE])
+"""The child, which needs no site-packages and starts in a third of the time without."""
 
 Reasons: TypeAlias = "dict[str, tuple[Verdict, str]]"
 
@@ -180,21 +181,11 @@ def _have_done(jobs: list[Job], sysfs: Sysfs, timeout: float) -> tuple[dict[str,
     for job in jobs:
         # Devices of one disk in turn: side by side they would only make its heads run, or wait for the same fault.
         groups.setdefault(sysfs.whole_disk(sysfs.name(job["number"])), []).append(job)
-    done = processes.finish(
-        [sys.executable, "-I", "-S", "-c", CHILD],
-        stdin=marshal.dumps(list(groups.values())),
-        timeout=timeout,
-    )
+    messages, error = READER.ask(marshal.dumps(list(groups.values())), len(jobs), timeout)
     answers: dict[str, Facts] = {}
-    rest = done.stdout
-    while len(rest) >= 8:
-        size = int.from_bytes(rest[:8], "big")
-        if len(rest) < 8 + size:
-            break
-        number, facts = cast("tuple[str, Facts]", marshal.loads(rest[8 : 8 + size]))  # noqa: S302 - from our own child
+    for message in messages:
+        number, facts = cast("tuple[str, Facts]", marshal.loads(message))  # noqa: S302 - from our own child
         answers[number] = facts
-        rest = rest[8 + size :]
-    if done.error == "timeout":
+    if error == "timeout":
         return answers, f"a read of it did not return within {timeout:g} s"
-    words = done.stderr.decode("utf-8", "replace").strip().splitlines()
-    return answers, f"the reader of devices failed: {done.error or (words[-1] if words else f'status {done.status}')}"
+    return answers, f"the reader of devices failed: {error}"

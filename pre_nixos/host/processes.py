@@ -87,43 +87,65 @@ def finish(
     With `dies_with_us` the kernel kills it when we die, where setpriv is there to arrange that. The descriptors in
     `pass_fds` stay open in it under their numbers. What it had said before its time was up is in the answer.
     """
-    import subprocess  # eight milliseconds that only those who run something should pay
-
-    program = find(argv[0])
-    if not program:
+    if not find(argv[0]):
         return Finished(status=-1, error="missing")
-    command = [program, *argv[1:]]
-    if dies_with_us and (binder := _binder()):
-        command = [binder, "--pdeathsig", "KILL", "--", *command]
-    _reap()
     try:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            env=ENVIRONMENT,
-            cwd="/",
-            start_new_session=True,
-            pass_fds=pass_fds,
-        )
+        process = start(argv, given=stdin is not None, pass_fds=pass_fds, dies_with_us=dies_with_us)
     except OSError as problem:
-        return Finished(status=-1, error="missing" if problem.errno == 2 else str(problem))
+        return Finished(status=-1, error=problem.strerror or str(problem))
     heard: tuple[bytearray, bytearray] = (bytearray(), bytearray())
+    in_time = False
     try:
         in_time = _converse(process, stdin or b"", heard, time.monotonic() + timeout)
-    except BaseException:  # also an interrupt from the keyboard: nothing started is left running unwatched
-        _kill(process)
-        raise
-    finally:
-        for stream in (process.stdin, process.stdout, process.stderr):
-            if stream is not None:
-                stream.close()
-    if not in_time:
-        _kill(process)
-        return Finished(status=-1, stdout=bytes(heard[0]), stderr=bytes(heard[1]), error="timeout")
-    return Finished(status=process.wait(), stdout=bytes(heard[0]), stderr=bytes(heard[1]))
+    finally:  # also after an interrupt from the keyboard: nothing started is left running unwatched
+        if in_time:
+            _close(process)
+        else:
+            end(process)
+    status, error = (process.wait(), "") if in_time else (-1, "timeout")
+    return Finished(status=status, stdout=bytes(heard[0]), stderr=bytes(heard[1]), error=error)
+
+
+def start(
+    argv: Sequence[str], *, given: bool = False, pass_fds: Sequence[int] = (), dies_with_us: bool = False
+) -> Popen[bytes]:
+    """Start a program, in a session of its own; OSError if that fails. Who starts one sees to its end, by `end`.
+
+    With `given` its input is a pipe, else it is closed.
+    """
+    import subprocess  # eight milliseconds that only those who run something should pay
+
+    command = [find(argv[0]) or argv[0], *argv[1:]]
+    if dies_with_us and (binder := _binder()):
+        command = [binder, "--pdeathsig", "KILL", "--", *command]
+    _left_behind[:] = [process for process in _left_behind if process.poll() is None]
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE if given else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        env=ENVIRONMENT,
+        cwd="/",
+        start_new_session=True,
+        pass_fds=pass_fds,
+    )
+
+
+def end(process: Popen[bytes]) -> None:
+    """Kill a program and all of its group, and leave behind what does not die."""
+    import signal  # loaded by subprocess anyway
+    import subprocess  # as above
+
+    _close(process)
+    if process.returncode is not None:  # its number may be another's by now
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    try:
+        process.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        _left_behind.append(process)
 
 
 def _binder() -> str:
@@ -195,19 +217,7 @@ def _feed(stream: IO[bytes], rest: list[memoryview]) -> bool:
     return not rest[0]
 
 
-def _kill(process: Popen[bytes]) -> None:
-    """Kill the process and all of its session's group; leave behind what does not die."""
-    import signal  # loaded by subprocess anyway
-    import subprocess  # as above
-
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    try:
-        process.wait(GRACE)
-    except subprocess.TimeoutExpired:
-        _left_behind.append(process)
-
-
-def _reap() -> None:
-    """Take leave of those left behind that have ended since."""
-    _left_behind[:] = [process for process in _left_behind if process.poll() is None]
+def _close(process: Popen[bytes]) -> None:
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pre_nixos.host import devicereader, devices, processes
+from pre_nixos.host.companion import Companion
 from pre_nixos.host.questions import OpenExclusive, ReadAt, SafeProbe, Verdict
 from tests.unit.host.trees import Tree
 
@@ -93,7 +94,7 @@ def tree(tmp_path: Path) -> Tree:
 
 
 def test_what_is_gone_or_stuck_is_said_without_opening_it(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "finish", None)
+    monkeypatch.setattr(processes, "start", None)
     answer = devices.safe_probe(SafeProbe(numbers=("1:1", "252:0", "252:1", "1:1")), tree.sysfs)
     assert [(content.number, content.verdict.value, content.error) for content in answer.devices] == [
         ("1:1", "gone", "there is no block device 1:1"),
@@ -123,40 +124,45 @@ def test_a_node_that_is_another_device_is_gone(tree: Tree) -> None:
     [
         ("import time; time.sleep(60)", "a read of it did not return within 0.5 s"),
         ("raise RuntimeError('lost')", "the reader of devices failed: RuntimeError: lost"),
-        ("raise SystemExit(4)", "the reader of devices failed: status 4"),
+        ("raise SystemExit(4)", "the reader of devices failed: it ended"),
     ],
 )
 def test_a_device_that_gives_no_answer_is_busy(
     tree: Tree, monkeypatch: pytest.MonkeyPatch, child: str, error: str
 ) -> None:
-    monkeypatch.setattr(devices, "CHILD", child)
+    monkeypatch.setattr(devices, "READER", Companion([sys.executable, "-I", "-S", "-c", child]))
     tree.add("null", "1:2")
     (content,) = devices.safe_probe(SafeProbe(numbers=("1:2",), timeout=0.5), tree.sysfs).devices
     assert (content.verdict, content.error) == (Verdict.BUSY, error)
 
 
 def test_one_device_that_hangs_keeps_only_its_own_answer_back(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        devices,
-        "CHILD",
-        devices.CHILD.replace(
-            "; main()",
-            "; import os, time, pre_nixos.host.devicereader as d; real = d.work; "
-            "d.work = lambda job: time.sleep(60) if job['number'] == '1:2' else real(job); main()",
-        ),
+    code = (
+        f"import sys, time; sys.path.insert(0, {devices.ROOT!r}); import pre_nixos.host.devicereader as d; "
+        "real = d.work; d.work = lambda job: time.sleep(60) if job['number'] == '1:2' else real(job); d.main()"
     )
+    reader = Companion([sys.executable, "-I", "-S", "-c", code])
+    monkeypatch.setattr(devices, "READER", reader)
     tree.add("null", "1:2")
     tree.add("zero", "1:4")
     hung, other = devices.safe_probe(SafeProbe(numbers=("1:2", "1:4"), timeout=2.0), tree.sysfs).devices
     assert hung.verdict is Verdict.BUSY
     assert (other.verdict, other.error) == (Verdict.GONE, "/dev/zero is not device 1:4")
+    (again,) = devices.safe_probe(SafeProbe(numbers=("1:4",)), tree.sysfs).devices
+    assert again == other
+    reader.close()
+
+
+def test_a_defect_in_one_job_is_said_in_its_answer() -> None:
+    facts = devicereader.safely({})  # type: ignore[typeddict-item]  # the defect
+    assert (facts["errno"], facts["error"]) == (errno.EIO, "KeyError: 'do'")
 
 
 def test_the_child_needs_nothing_but_the_standard_library() -> None:
     code = (
         f"import sys; sys.path.insert(0, {devices.ROOT!r}); "
         "import pre_nixos.host.devicereader, pre_nixos.host.blkid; "
-        "print(*sorted({'typing', 're', 'json', 'msgspec', 'subprocess', 'threading'} & set(sys.modules)))"
+        "print(*sorted({'json', 'msgspec', 'subprocess', 'threading'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=False)
     assert (done.stdout.strip(), done.stderr) == ("", "")
