@@ -36,8 +36,8 @@ class Sysfs(Data):
 
     def node(self, name: str) -> BlockNode | None:
         """Read one block device; None if it went away meanwhile, or is a path of another with no node of its own."""
-        path = os.path.realpath(f"{self.root}/class/block/{name}")
         try:
+            path = self._path(name)
             directory = os.open(path, _READ_ONLY | os.O_DIRECTORY)
         except OSError:
             return None
@@ -85,7 +85,10 @@ class Sysfs(Data):
 
     def whole_disk(self, name: str) -> str:
         """Give the disk a partition is on, or the device itself if it is not a partition."""
-        path = os.path.realpath(f"{self.root}/class/block/{name}")
+        try:
+            path = self._path(name)
+        except OSError:
+            return name
         return os.path.basename(os.path.dirname(path)) if os.path.exists(f"{path}/partition") else name
 
     def partitions(self, name: str) -> tuple[str, ...]:
@@ -170,6 +173,11 @@ class Sysfs(Data):
             if value is None or wanted not in ("*", value):
                 return False
         return True
+
+    def _path(self, name: str) -> str:
+        """Give the real path of a device's directory: one link leads there, and asking about each step costs more."""
+        link = os.readlink(f"{self.root}/class/block/{name}")
+        return os.path.normpath(os.path.join(self.root, "class/block", link))
 
     def _notes(self, number: str) -> tuple[dict[str, str], tuple[str, ...]]:
         """Read what udev wrote down about a device: its properties, and the links it made."""
