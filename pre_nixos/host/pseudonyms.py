@@ -26,7 +26,9 @@ _TELLING = re.compile(
     r"(SERIAL(_SHORT)?|WWID|WWN|WWN_\w+|NGUID|EUI|(?<!dm.)UUID(_SUB)?(_ENC)?)$",
     re.IGNORECASE,
 )
-"""Names of sysfs attributes, udev properties and fields whose value identifies one thing; device-mapper's does so in part."""
+"""Names of sysfs attributes, udev properties and fields whose value identifies one thing.
+
+Not device-mapper's UUIDs: only a part of them does."""
 _PREFIX = re.compile(r"^(naa\.|eui\.|uuid\.|0x)", re.IGNORECASE)
 _HOSTS = (
     re.compile(r"\(local to host ([^)\s]+)\)"),
