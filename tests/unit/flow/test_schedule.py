@@ -295,7 +295,7 @@ def test_kernel_names_in_another_order_give_the_same_plan_byte_for_byte() -> Non
             return disk(names[letter], wwn=f"naa.{letter}", serial=f"S{letter}", links=(f"/dev/{names[letter]}",))
 
         disks = {letter: drive(letter) for letter in "abcd"}
-        numbers = [disks[each].device.number for each in "ab" if disks[each].device]  # type: ignore[union-attr] - it is set  # pyright: ignore[reportOptionalMemberAccess] - above
+        numbers = [device.number for each in "ab" if (device := disks[each].device)]
         found = [*(Found(each) for each in disks.values()), *old_stack(on=tuple(numbers))]
         random.Random(order).shuffle(found)  # noqa: S311 - an order, not a secret
         return machine(*found)
