@@ -28,13 +28,17 @@ def luks() -> dict[int, bytes]:
     return {0: first, 16384: b"SKUL" + first[4:]}
 
 
-def md(offset: int, uuid: bytes, minor: int) -> dict[int, bytes]:
+def md(offset: int, uuid: bytes) -> dict[int, bytes]:
     head = struct.pack("<IIII16s32s", 0xA92B4EFC, 1, 0, 0, uuid, b"host:name")
     body = struct.pack("<QIIQIIIiI", 0, 1, 0, 8192, 0, 2, 0, 0, 0)
     device = struct.pack("<QQQQII16s", 2048, 8192, offset // 512, 0, 0, 0, UUID)
     block = bytearray((head + body).ljust(128, b"\0") + device.ljust(128, b"\0") + b"\xff" * 256)
-    del minor
     return {offset: bytes(block)}
+
+
+def reiserfs() -> dict[int, bytes]:
+    head = struct.pack("<IIIIIIIIIIIHH", 1024, 0, 17, 18, 0, 0, 0, 0, 0, 0, 0, 4096, 0)
+    return {65536: head.ljust(52, b"\0") + b"ReIsEr2Fs", 65536 + 84: UUID}
 
 
 def mbr(kind: int = 0x83) -> dict[int, bytes]:
@@ -71,9 +75,10 @@ def types(found: list[Found]) -> list[str]:
         ([mbr()], 0, ["dos"]),
         ([mbr(0xEE)], 0, ["PMBR"]),
         ([swap(), luks()], 0, ["crypto_LUKS", "swap"]),
-        ([md(4096, UUID, 2)], 0, ["linux_raid_member"]),
-        ([md(4096, UUID, 2), md(0, UUID[::-1], 1)], 0, ["linux_raid_member", "linux_raid_member"]),
-        ([md(SIZE - 8192, UUID, 0), swap()], 0, ["linux_raid_member", "swap"]),
+        ([md(4096, UUID)], 0, ["linux_raid_member"]),
+        ([md(4096, UUID), md(0, UUID[::-1])], 0, ["linux_raid_member", "linux_raid_member"]),
+        ([swap(), reiserfs()], -2, ["reiserfs", "swap"]),
+        ([md(SIZE - 8192, UUID), swap()], 0, ["linux_raid_member", "swap"]),
     ],
 )
 def test_every_magic_is_listed(
@@ -84,7 +89,7 @@ def test_every_magic_is_listed(
 
 
 def test_the_winner_is_the_one_libblkid_alone_would_have_named(tmp_path: Path) -> None:
-    _, winner, found, _ = look(tmp_path / "disk", md(SIZE - 8192, UUID, 0), swap())
+    _, winner, found, _ = look(tmp_path / "disk", md(SIZE - 8192, UUID), swap())
     assert winner["TYPE"] == "linux_raid_member"
     assert types(found) == ["linux_raid_member", "swap"]
 
