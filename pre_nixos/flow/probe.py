@@ -70,7 +70,7 @@ def _unclaimed_nodes(found: Sequence[Found], seen: Survey) -> Iterator[Found]:
 
 def _signatures(seen: Survey) -> dict[str, list[tuple[str, str]]]:
     return {
-        number: [(signature.type, signature.uuid) for signature in content.signatures]
+        number: [(signature.type, signature.uuid) for signature in content.signatures if not signature.hidden]
         for number, content in seen.contents.items()
     }
 

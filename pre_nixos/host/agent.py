@@ -15,12 +15,12 @@ import select
 import sys
 import time
 from types import NoneType
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 import msgspec
 
 from pre_nixos.host.api import Deed, Outcome
-from pre_nixos.host.questions import AnyQuestion, Question
+from pre_nixos.host.questions import AnyQuestion, Question, answer_type
 from pre_nixos.model.data import Data
 from pre_nixos.model.step import Step
 
@@ -236,16 +236,6 @@ def serve(
             except Exception as error:  # noqa: BLE001 - the far end must hear of any defect here
                 reply = Reply(id=number, fault=_fault(error))
             _write(writer, reply)
-
-
-def answer_type(question: type[Question[A]]) -> type[A]:
-    """Tell what a kind of question is answered with, from its own declaration `class Q(Question[Answer])`."""
-    for base in question.__dict__.get("__orig_bases__", ()):
-        for argument in get_args(base):
-            return argument  # type: ignore[no-any-return]  # the declaration says it is type[A]
-    raise TypeError(
-        f"{question.__name__} does not say what it is answered with: class {question.__name__}(Question[...])"
-    )
 
 
 class _Numbered(msgspec.Struct):

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 LIMIT = 30.0
 """Seconds a single read or open may take."""
-HIDDEN = "hidden"
-"""In a signature's detail: another signature hides this one from whoever asks libblkid alone."""
 _NAMED = ("TYPE", "PTTYPE", "USAGE", "UUID", "PTUUID", "LABEL", "VERSION")
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _CODE = f"import sys; sys.path.insert(0, {ROOT!r}); from pre_nixos.host.devicereader import main; main()"
@@ -90,7 +88,7 @@ def judge(number: str, facts: Facts, paths_down: str = "") -> Content:
     if size != after:
         verdict, error = Verdict.UNREADABLE, f"its size changed from {size} to {after} bytes while it was read"
     # What libblkid alone would have said comes first.
-    ordered = tuple(sorted(signatures, key=lambda signature: HIDDEN in signature.detail))
+    ordered = tuple(sorted(signatures, key=lambda signature: signature.hidden))
     return Content(number=number, verdict=verdict, size=size, signatures=ordered, error=error)
 
 
@@ -126,8 +124,7 @@ def _signature(found: dict[str, str], facts: Facts) -> Signature:
     magic = "PTMAGIC" if table else "SBMAGIC"
     name = "PTTYPE" if table else "TYPE"
     detail = {key: value for key, value in found.items() if key not in _NAMED and not key.startswith(magic)}
-    if facts["safeprobe"] == 0 and any(found.get(key) != facts["winner"].get(key) for key in (name, f"{magic}_OFFSET")):
-        detail[HIDDEN] = "yes"
+    loser = any(found.get(key) != facts["winner"].get(key) for key in (name, f"{magic}_OFFSET"))
     return Signature(
         type=found.get(name, "unknown"),
         usage="table" if table else found.get("USAGE", ""),
@@ -136,6 +133,7 @@ def _signature(found: dict[str, str], facts: Facts) -> Signature:
         uuid=found.get("PTUUID" if table else "UUID", ""),
         label=found.get("LABEL", ""),
         version=found.get("VERSION", ""),
+        hidden=facts["safeprobe"] == 0 and loser,
         detail=detail,
     )
 

@@ -7,7 +7,7 @@ be asked of this host, of a guest in the lab or of a machine at the other end of
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, TypeAlias, TypeVar, get_args
 
 from pre_nixos.model.data import Data
 
@@ -104,6 +104,8 @@ class Signature(Data):
     uuid: str = ""
     label: str = ""
     version: str = ""
+    hidden: bool = False
+    """Whether it lies inside something else found on the device, such as ext4 inside the member of an array."""
     detail: dict[str, str] = {}
     """Whatever else libblkid said of it, by its own names."""
 
@@ -150,7 +152,7 @@ class User(Data):
     """Something that uses a device."""
 
     how: str
-    """`holder`, `mount`, `swap`, `loop`, `open`, `exclusive` (in use, by whom cannot be told)."""
+    """`holder`, `mount`, `swap`, `loop`, `open`, `export`, `exclusive` (in use, by whom cannot be told)."""
     what: str
     """A device's name, a mount point, a process."""
     pid: int | None = None
@@ -163,8 +165,10 @@ class Users(Data):
 
 
 class WhoUses(Question[Users], tag="who-uses"):
-    """Who uses this device, and, for a whole disk, its partitions: holders, mounts in every mount namespace, swap, loop
-    devices, open files."""
+    """Ask who uses this device, and, for a whole disk, its partitions.
+
+    Holders, mounts in every mount namespace, swap, loop devices, exports, open files.
+    """
 
     number: str
 
@@ -283,11 +287,19 @@ AnyAnswer: TypeAlias = (
     Ran | Text | Names | Bytes | Contents | Opened | Users | BlockNodes | MountTable | Surroundings | Located
 )
 
+
+def answer_type(question: type[Question[A]]) -> type[A]:
+    """Tell what a kind of question is answered with, from its own declaration `class Q(Question[Answer])`."""
+    for base in question.__dict__.get("__orig_bases__", ()):
+        for argument in get_args(base):
+            return argument  # type: ignore[no-any-return]  # the declaration says it is type[A]
+    raise TypeError(
+        f"{question.__name__} does not say what it is answered with: class {question.__name__}(Question[...])"
+    )
+
+
 ATTRIBUTES = (
     "alignment_offset",
-    "bcache/backing_dev_name",
-    "bcache/cache_mode",
-    "bcache/state",
     "device/address",
     "device/model",
     "device/serial",
@@ -315,6 +327,7 @@ ATTRIBUTES = (
     "queue/rotational",
     "removable",
     "ro",
+    "serial",
     "size",
     "start",
     "wwid",

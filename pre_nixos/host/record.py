@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 
-from pre_nixos.host.agent import answer_type
-from pre_nixos.host.questions import AnyQuestion, Question
+from pre_nixos.host.questions import AnyQuestion, Question, answer_type
 from pre_nixos.model.data import Data
 
 if TYPE_CHECKING:

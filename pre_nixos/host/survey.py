@@ -65,12 +65,12 @@ class Survey:
         return content.signatures if content else ()
 
     def with_signature(self, *types: str) -> Sequence[tuple[BlockNode, Signature]]:
-        """Give the nodes that carry a signature of one of these types, with it."""
+        """Give the nodes that carry a signature of one of these types, with it; none that another one hides."""
         return [
             (self.by_number[number], signature)
             for number, content in self.contents.items()
             for signature in content.signatures
-            if signature.type in types
+            if signature.type in types and not signature.hidden
         ]
 
     def unread(self) -> Sequence[Content]:

@@ -25,7 +25,6 @@ PACKAGES: Mapping[str, str] = {
     "sfdisk": "fdisk",
     "blkid": "util-linux",
     "cryptsetup": "cryptsetup-bin",
-    "make-bcache": "bcache-tools",
     "mkfs.ext4": "e2fsprogs",
     "mkfs.xfs": "xfsprogs",
     "mkfs.btrfs": "btrfs-progs",

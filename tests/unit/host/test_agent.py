@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from pre_nixos.host import agent, questions
-from pre_nixos.host.agent import ChannelError, RemoteError, RemoteHost, answer_type, serve
+from pre_nixos.host.agent import ChannelError, RemoteError, RemoteHost, serve
 from pre_nixos.host.api import Deed, Hold, Outcome
 from pre_nixos.model.data import Data
 from pre_nixos.model.step import Node, Run, Secret, Step
@@ -106,7 +106,7 @@ def test_a_narrow_channel_gets_a_request_in_acknowledged_pieces(length: int) -> 
 def test_every_question_says_what_it_is_answered_with() -> None:
     kinds = cast("list[type[questions.Question[Any]]]", questions.Question.__subclasses__())
     assert {kind.__name__ for kind in kinds} >= {"Command", "ReadAt", "Locate"}
-    assert all(issubclass(answer_type(kind), Data) for kind in kinds)
+    assert all(issubclass(questions.answer_type(kind), Data) for kind in kinds)
 
 
 def test_steps_and_deeds_arrive_whole() -> None:

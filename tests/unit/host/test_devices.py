@@ -72,15 +72,15 @@ def test_what_libblkid_alone_would_have_said_comes_first() -> None:
     first, *others = devices.judge("8:0", facts).signatures
     assert (first.type, first.usage, first.uuid, first.offset) == ("linux_raid_member", "raid", "r", 512)
     assert first.detail == {"UUID_SUB": "s"}
-    assert [(other.type, other.usage, other.uuid, other.detail) for other in others] == [
-        ("swap", "other", "u", {"hidden": "yes"}),
-        ("gpt", "table", "p", {"hidden": "yes"}),
+    assert [(other.type, other.usage, other.uuid, other.hidden) for other in others] == [
+        ("swap", "other", "u", True),
+        ("gpt", "table", "p", True),
     ]
 
 
 def test_nothing_hides_where_libblkid_cannot_decide() -> None:
     facts: Facts = {**NOTHING, "safeprobe": -2, "signatures": [SWAP, RAID]}
-    assert not any("hidden" in signature.detail for signature in devices.judge("8:0", facts).signatures)
+    assert not any(signature.hidden for signature in devices.judge("8:0", facts).signatures)
 
 
 @pytest.fixture
