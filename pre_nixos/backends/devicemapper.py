@@ -1,0 +1,140 @@
+"""Device-mapper devices that no other plugin knows: raw tables, multipath, what somebody's script once set up."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, ClassVar
+
+from pre_nixos.plugin import (
+    Action,
+    Await,
+    Backend,
+    Command,
+    Fact,
+    Found,
+    Health,
+    Layer,
+    Name,
+    Node,
+    Passing,
+    RequireFree,
+    Run,
+    State,
+    Verb,
+    for_kind,
+    hooks,
+    implements,
+    survey,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from pre_nixos.plugin import BlockNode, DeviceGraph, Reader
+
+KNOWN = ("LVM-", "CRYPT-")
+"""How the UUIDs begin of devices whose own plugins say what they are: no need to ask for their tables."""
+SUSPENDED = "suspended: whatever reads or writes it waits until it is resumed"
+
+_PLAIN = re.compile(r"[A-Za-z0-9#+.:=@_-]")
+_MANGLED = re.compile(rb"\\x([0-9a-fA-F]{2})")
+_FIELD = re.compile(r"(?<!\\),")
+_DEVICE = re.compile(r"(?<!\\);")
+
+
+def mangled(name: str) -> str:
+    r"""Write a device-mapper name as the kernel is given it, and as sysfs shows it: `a b` is `a\x20b`."""
+    letters = (chr(byte) for byte in name.encode())
+    return "".join(each if _PLAIN.match(each) else f"\\x{ord(each):02x}" for each in letters)
+
+
+def plain(name: str) -> str:
+    """Read a device-mapper name out of sysfs as people write it."""
+    return _MANGLED.sub(lambda found: bytes([int(found[1], 16)]), name.encode()).decode("utf-8", "replace")
+
+
+def suspended(node: BlockNode) -> bool:
+    """Whether the device stands still, so that it must not be opened."""
+    return node.attributes.get("dm/suspended") == "1"
+
+
+class Mapped(Layer, tag="dm"):
+    """A device-mapper device of which nothing is known but its table."""
+
+    name: Name[str]
+    target: Fact[str] = ""
+    """What its table is made of: `linear`, `multipath`, `linear+striped`."""
+    uuid: Fact[str] = ""
+    suspended: Passing[bool] = False
+
+    # It lives in the kernel's memory alone; the bytes it shows stay where they are.
+    ephemeral: ClassVar[bool] = True
+
+    def describe(self) -> str:
+        """What its table is made of."""
+        return f"device-mapper {self.target or 'device'}"
+
+    def occupies(self) -> frozenset[str]:
+        """Its name."""
+        return frozenset({f"mapper:{self.name}"})
+
+    def mark(self) -> Mapping[str, str]:
+        """Its name, as the kernel has it."""
+        return {"dm/name": mangled(self.name)}
+
+
+@implements(hooks.backend)
+def backend() -> Backend:
+    """Own what nobody else owns."""
+    return Backend(kinds=[Mapped], tools=["dmsetup"])
+
+
+@implements(hooks.probe)
+def probe(reader: Reader) -> Iterable[Found]:
+    """Find every device-mapper device; it counts where no other plugin found it."""
+    seen = survey(reader)
+    nodes = [node for node in seen.nodes.values() if "dm/name" in node.attributes]
+    strangers = [node for node in nodes if not node.attributes.get("dm/uuid", "").startswith(KNOWN)]
+    targets: Mapping[str, str] = (
+        targets_of(reader.ask(Command(argv=("dmsetup", "table", "--concise"))).stdout) if strangers else {}
+    )
+    for node in nodes:
+        stands_still = suspended(node)
+        layer = Mapped(
+            name=plain(node.attributes["dm/name"]),
+            target=targets.get(node.number.partition(":")[2], ""),
+            uuid=plain(node.attributes.get("dm/uuid", "")),
+            suspended=stands_still,
+            state=State.ACTIVE,
+            device=seen.device(node),
+            health=Health.FAILED if stands_still else Health.OK,
+            remark=SUSPENDED if stands_still else "",
+        )
+        below = [seen.nodes[name].number for name in node.slaves if name in seen.nodes]
+        yield Found(layer, on=below, fallback=True)
+
+
+def targets_of(tables: str) -> Mapping[str, str]:
+    """Read `dmsetup table --concise`: the kinds of targets in each device's table, by its minor number."""
+    found: dict[str, str] = {}
+    for device in _DEVICE.split(tables.strip()):
+        fields = _FIELD.split(device)
+        if len(fields) > 4:  # name, UUID, minor, flags, and a line of the table in each of the others
+            kinds = [line.split()[2] for line in fields[4:] if len(line.split()) > 2]
+            found[fields[2]] = "+".join(dict.fromkeys(kinds))
+    return found
+
+
+@for_kind(hooks.deactivate, Mapped)
+def remove(layer: Mapped, graph: DeviceGraph) -> Sequence[Action]:
+    """Take the device out of the kernel; what it shows of the devices below stays there."""
+    node = Node(layer=layer.id)
+    below = ", ".join(each.title for each in graph.under(layer)) or "nothing"
+    # One that stands still cannot be opened to see whether it is free; dmsetup refuses if it is not.
+    free = () if layer.suspended else (RequireFree(target=node),)
+    steps = (
+        *free,
+        Run(argv=("dmsetup", "remove", "--retry", "--", layer.name)),
+        Await(target=node, present=False),
+    )
+    return [Action(verb=Verb.DEACTIVATE, target=layer.id, summary=f"unmap {layer.name} from {below}", steps=steps)]
