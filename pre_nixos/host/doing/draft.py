@@ -67,6 +67,7 @@ class Draft:
     def __init__(self, disk: Disk, wanted: Sequence[TableEntry]) -> None:
         self._disk = disk
         self._wanted = wanted
+        self._writer = -1
         places = {(entry.number, entry.start) for entry in wanted}
         self._kept_entries = [e for e in disk.before.entries if (e.number, e.start) in places]
         import parted
@@ -82,12 +83,31 @@ class Draft:
             parted.PartitionException,
         )
         try:
-            # libparted remembers devices by path, also when the path has become another disk since.
-            parted.getDevice(disk.place.path).removeFromCache()
             self._device = parted.getDevice(disk.place.path)
-            self._table = self._lay_out()
+            if (self._device.length * self._device.sectorSize, self._device.sectorSize) != (disk.size, disk.sector):
+                # libparted remembers devices by path, also when the path has become another disk since.
+                self._device.removeFromCache()
+                self._device = parted.getDevice(disk.place.path)
+            # Open from here to `close`: left to itself, libparted closes a writable descriptor, also of each partition,
+            # with everything it does, and udev looks at all of them again each time.
+            self._device.open()
         except self._errors as error:
             raise NotDoneError(f"{disk.place}: libparted: {error}; nothing was written") from error
+        try:
+            self._table = self._lay_out()
+        except self._errors as error:
+            self.close()
+            raise NotDoneError(f"{disk.place}: libparted: {error}; nothing was written") from error
+
+    def close(self) -> None:
+        """Let go of the disk; udev will look at it then, and once will do."""
+        try:
+            self._device.close()
+            if self._writer >= 0:
+                os.close(self._writer)
+            self._device.removeFromCache()
+        except self._errors as error:
+            raise NotDoneError(f"{self._disk.place}: libparted, closing the disk: {error}") from error
 
     def _lay_out(self) -> parted.Disk:
         """Lay the table out over the old one where that is sound, so that a kill in the midst keeps its entries.
@@ -140,7 +160,6 @@ class Draft:
         disk = self._disk
         try:
             self._table.commitToDevice()
-            self._device.removeFromCache()
         except self._errors as error:
             raise NotDoneError(
                 f"{disk.place}: libparted could not write the table: {error}; the table may be half written, "
@@ -160,17 +179,15 @@ class Draft:
         fields = primary.fields
         array = gpt.compose(primary.entries, self._wanted, self._kept_entries, fields.count, fields.entry_size)
         disk_uuid = old.fields.disk_uuid if old and self._kept_entries else None
-        writer = os.open(disk.place.path, os.O_WRONLY | os.O_CLOEXEC)
         try:
+            self._writer = os.open(disk.place.path, os.O_WRONLY | os.O_CLOEXEC)
             for copy in (backup, primary):
                 amended = gpt.with_array(copy, array, disk_uuid)
-                os.pwrite(writer, amended.array, copy.fields.array_at * disk.sector)
-                os.pwrite(writer, amended.header, copy.fields.here * disk.sector)
-                os.fsync(writer)
+                os.pwrite(self._writer, amended.array, copy.fields.array_at * disk.sector)
+                os.pwrite(self._writer, amended.header, copy.fields.here * disk.sector)
+                os.fsync(self._writer)
         except OSError as error:
             raise NotDoneError(
                 f"{disk.place}: writing the table: {words(error)}; the table may be half written, the partitions' "
                 "contents were not touched"
             ) from error
-        finally:
-            os.close(writer)

@@ -49,17 +49,21 @@ def write_table(place: Place, wanted: Sequence[TableEntry], pins: Pins, reader: 
             and not gpt.differences(disk.before.entries, wanted, disk.before.entries)
         )
         draft = None if as_wanted else Draft(disk, wanted)
-        with _claim(disk, now, change, pins, reader):
-            _clear_the_way(disk, change, reader)
-            if draft is not None:
-                effort.wrote = True
-                draft.write()
-                _compare(disk, wanted)
-            effort.wrote = effort.wrote or bool(change.leave or change.resize or change.add)
-            _tell_kernel(disk, change)
+        try:
+            with _claim(disk, now, change, reader):
+                _clear_the_way(disk, change, pins, reader)
+                if draft is not None:
+                    effort.wrote = True
+                    draft.write()
+                    _compare(disk, wanted)
+                effort.wrote = effort.wrote or bool(change.leave or change.resize or change.add)
+                _tell_kernel(disk, change)
+        finally:
             # Kept and new alike: udev will hear of the closed descriptors, and must not be able to reread the table.
             for partition in partitions_of(place.sysfs):
                 pins.add(partition.device)
+            if draft is not None:
+                draft.close()
     what = "table is as wanted already" if as_wanted else f"table written, {len(wanted)} partitions, read back"
     return (
         f"{place}: {what}; in the kernel {len(change.leave)} left, {len(change.add)} new, {len(change.resize)} resized"
@@ -67,10 +71,8 @@ def write_table(place: Place, wanted: Sequence[TableEntry], pins: Pins, reader: 
 
 
 @contextmanager
-def _claim(disk: Disk, now: Sequence[KernelPartition], change: Delta, pins: Pins, reader: Reader) -> Generator[None]:
+def _claim(disk: Disk, now: Sequence[KernelPartition], change: Delta, reader: Reader) -> Generator[None]:
     """Have the disk itself to ourselves: nothing stands on it whole, and, where no partition stays, nothing can."""
-    for partition in now:
-        pins.release(partition.device)
     if os.listdir(f"{disk.place.sysfs}/holders"):
         raise _in_use(disk, reader, "")
     if len(change.leave) < len(now):
@@ -101,8 +103,10 @@ def _in_use(disk: Disk, reader: Reader, why: str) -> RefusedError:
     return RefusedError(f"{disk.place} is in use{by}{why}; nothing was written")
 
 
-def _clear_the_way(disk: Disk, change: Delta, reader: Reader) -> None:
+def _clear_the_way(disk: Disk, change: Delta, pins: Pins, reader: Reader) -> None:
     """Take out of the kernel what vanishes or moves; if one partition is busy, nothing has changed."""
+    for partition in change.leave:
+        pins.release(partition.device)
     try:
         remove(disk.descriptor, change.leave)
     except BusyError as busy:
