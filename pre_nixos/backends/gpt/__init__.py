@@ -1,0 +1,30 @@
+"""GUID partition tables and their partitions."""
+
+from pre_nixos.backends.gpt.format import landing_zones, make, where_no_partitions_show
+from pre_nixos.backends.gpt.kinds import Partition, Table
+from pre_nixos.backends.gpt.modify import change
+from pre_nixos.backends.gpt.probe import find, in_kernel, scheme
+from pre_nixos.backends.gpt.teardown import removal, remove
+from pre_nixos.plugin import Backend, hooks, implements
+
+
+@implements(hooks.backend)
+def backend() -> Backend:
+    """Own GPTs. They are written by libparted, in this process, so no program is needed."""
+    return Backend(kinds=[Table, Partition])
+
+
+__all__ = [
+    "Partition",
+    "Table",
+    "backend",
+    "change",
+    "find",
+    "in_kernel",
+    "landing_zones",
+    "make",
+    "removal",
+    "remove",
+    "scheme",
+    "where_no_partitions_show",
+]

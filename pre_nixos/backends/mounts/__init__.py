@@ -1,0 +1,16 @@
+"""Mounts: where filesystems are mounted, in our own mount namespace and in others."""
+
+from pre_nixos.backends.mounts.activate import mount
+from pre_nixos.backends.mounts.deactivate import out_of_reach, unmount
+from pre_nixos.backends.mounts.kinds import Mount, Mountable
+from pre_nixos.backends.mounts.probe import find, holding_file
+from pre_nixos.plugin import Backend, hooks, implements
+
+
+@implements(hooks.backend)
+def backend() -> Backend:
+    """Own mounts. Mounting and unmounting are system calls, so no program is needed."""
+    return Backend(kinds=[Mount])
+
+
+__all__ = ["Mount", "Mountable", "backend", "find", "holding_file", "mount", "out_of_reach", "unmount"]

@@ -1,0 +1,47 @@
+"""Unmounting; and the mounts that are out of reach."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pre_nixos.backends.mounts.kinds import Mount
+from pre_nixos.plugin import Action, Detach, Node, Objection, Plan, RequireFree, Verb, for_kind, hooks, implements
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pre_nixos.plugin import DeviceGraph
+
+
+@for_kind(hooks.deactivate, Mount)
+def unmount(layer: Mount, graph: DeviceGraph) -> Sequence[Action]:
+    """Unmount; a mount in another namespace can only be waited out, so there it is insisted that it is gone."""
+    node = Node(layer=graph.devices(layer)[0].id)
+    if layer.namespace:
+        summary = f"insist that nothing is mounted at {layer.place} in {layer.namespace} any more"
+        return [
+            Action(verb=Verb.DEACTIVATE, target=layer.id, summary=summary, steps=(RequireFree(target=node),)),
+        ]
+    return [
+        Action(
+            verb=Verb.DEACTIVATE,
+            target=layer.id,
+            summary=f"unmount {layer.place}",
+            steps=(Detach(target=node, at=layer.place),),
+        )
+    ]
+
+
+@implements(hooks.objections)
+def out_of_reach(plan: Plan) -> Iterable[Objection]:
+    """Refuse before anything is unmounted if something that must go is mounted where we cannot unmount it."""
+    for layer in plan.before.of(Mount):
+        verdict = plan.reasons.get(layer.id)
+        if layer.namespace and verdict is not None and verdict.fate.removes:
+            below = ", ".join(each.title for each in plan.before.under(layer))
+            witness = f" (seen by {layer.remark})" if layer.remark else ""
+            yield Objection(
+                subject=layer.id,
+                text=f"{below} is mounted at {layer.place} in {layer.namespace}{witness}, out of our reach.",
+                remedy="Stop what runs in that namespace, then plan again.",
+            )

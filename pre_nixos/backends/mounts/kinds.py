@@ -1,0 +1,84 @@
+"""What a mount is."""
+
+from __future__ import annotations
+
+import posixpath
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import msgspec
+
+from pre_nixos.backends.mounts.options import missing
+from pre_nixos.plugin import Fact, How, Layer, Mismatch, Name
+
+if TYPE_CHECKING:
+    from typing import Self
+
+
+@runtime_checkable
+class Mountable(Protocol):
+    """What a layer offers if it is mounted otherwise than as a whole filesystem of its `type`: a subvolume, say."""
+
+    def mounted_as(self) -> tuple[str, tuple[str, ...]]:
+        """Give the filesystem type and the options the kernel needs to mount this."""
+        ...
+
+
+class Mount(Layer, tag="mount"):
+    """A filesystem mounted at a directory."""
+
+    ephemeral = True
+    at: Name[str]
+    """The directory as the installed system will see it."""
+    root: Name[str] = "/mnt"
+    """Where that system's root is now; what is probed has `/`."""
+    namespace: Name[str] = ""
+    """The mount namespace, if it is not our own."""
+    options: tuple[str, ...] | None = None
+    """Each of these must be in force; others may be too."""
+    mode: How[int | None] = None
+    """The mode to give the filesystem's root directory once it is mounted."""
+    type: Fact[str | None] = None
+    """The type it is mounted as; only needed from an author where what is below does not tell."""
+    source_root: Fact[str] = "/"
+    """The directory of the filesystem that is mounted; not `/` for a bind mount or a subvolume."""
+
+    def __post_init__(self) -> None:
+        """Paths must be absolute, and are kept in the one form that compares. Raises ValueError."""
+        for field in ("at", "root"):
+            path: str = getattr(self, field)
+            if not path.startswith("/") or ".." in path.split("/") or "\0" in path:
+                raise ValueError(f"a mount's {field} must be an absolute path without '..', and {path!r} is not")
+            msgspec.structs.force_setattr(self, field, "/" + posixpath.normpath(path).strip("/"))
+
+    @property
+    def place(self) -> str:
+        """The directory as this system sees it."""
+        return "/" + f"{self.root}{self.at}".strip("/") if self.root != "/" else self.at
+
+    @property
+    def segment(self) -> str:
+        """Where it is mounted: two mounts of one filesystem are two layers."""
+        return f"mount@{self.place}" + (f" in {self.namespace}" if self.namespace else "")
+
+    @property
+    def title(self) -> str:
+        """The place, and the namespace if it is a foreign one."""
+        return f"mount at {self.place}" + (f" in {self.namespace}" if self.namespace else "")
+
+    def occupies(self) -> frozenset[str]:
+        """The place, which only one thing can be mounted at."""
+        return frozenset() if self.namespace else frozenset({f"at:{self.place}"})
+
+    def describe(self) -> str:
+        """The options that were asked for or are in force."""
+        return ",".join(self.options or ())
+
+    def mismatches(  # pyright: ignore[reportIncompatibleMethodOverride] - only layers of one kind are compared
+        self, there: Self
+    ) -> tuple[Mismatch, ...]:
+        """Only options are compared: each that is wanted must be in force."""
+        lacking = missing(self.options or (), there.options or ())
+        if not lacking:
+            return ()
+        shown = ",".join(there.options or ()) or "not set"
+        return (Mismatch(field="options", there=shown, wanted=",".join(lacking)),)

@@ -1,0 +1,80 @@
+"""Whether the options somebody asked for are in force, as the kernel shows them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+UNSAID = {
+    "async": "sync",
+    "atime": "noatime",
+    "dev": "nodev",
+    "diratime": "nodiratime",
+    "exec": "noexec",
+    "nolazytime": "lazytime",
+    "norelatime": "relatime",
+    "nostrictatime": "strictatime",
+    "suid": "nosuid",
+    "symfollow": "nosymfollow",
+}
+"""Options the kernel shows by not showing their opposite."""
+
+FOR_FSTAB = frozenset(
+    {
+        "_netdev",
+        "auto",
+        "defaults",
+        "group",
+        "loud",
+        "noauto",
+        "nofail",
+        "nogroup",
+        "noowner",
+        "nouser",
+        "owner",
+        "silent",
+        "user",
+        "users",
+    }
+)
+"""Options that are read by others than the kernel, or that change nothing."""
+
+MASKS = frozenset({"umask", "fmask", "dmask"})
+"""Written in octal, with or without a leading zero."""
+
+PATHS = frozenset({"subvol"})
+"""Written with or without a leading slash."""
+
+
+def missing(wanted: Iterable[str], shown: Collection[str]) -> tuple[str, ...]:
+    """List the options that are wanted and not in force."""
+    each_shown = {_plain(option) for option in shown}
+    return tuple(option for option in wanted if not _in_force(option, each_shown))
+
+
+def _in_force(option: str, shown: Collection[str]) -> bool:
+    name, _, value = option.partition("=")
+    if name in FOR_FSTAB or name.startswith(("x-", "X-")) or name == "comment":
+        return True
+    if option in UNSAID:
+        return UNSAID[option] not in shown
+    if option == "strictatime":
+        return not {"relatime", "noatime"} & set(shown)
+    if name == "umask":
+        return all(_plain(f"{mask}={value}") in shown for mask in ("fmask", "dmask"))
+    if name in ("uid", "gid") and value == "0":
+        return not any(each.startswith(f"{name}=") and each != option for each in shown)
+    plain = _plain(option)
+    # A compression shows the level it was not given: compress=zstd becomes compress=zstd:3.
+    return any(each == plain or each.startswith((f"{plain}:", f"{plain}=")) for each in shown)
+
+
+def _plain(option: str) -> str:
+    name, equals, value = option.partition("=")
+    if name in MASKS and value and set(value) <= set("01234567"):
+        return f"{name}={int(value, 8):04o}"
+    if name in PATHS:
+        return f"{name}={value.strip('/')}"
+    return f"{name}{equals}{value}"
