@@ -146,30 +146,32 @@ class _Apply:
             after = schedule(machine, plan.wanted, registry=self.registry)
             if not ended.failed and not after.actions and not after.objections:
                 return self._finish(first, machine, rounds)
-            problem = self._why_stop(ended, after, unseen, made, len(rounds))
-            if not problem and after.digest != plan.digest and not isinstance(consent, str) and unseen:
-                problem = "" if consent(after) else "What came to light after activation was not agreed to."
+            problem = self._why_stop(ended, after, len(rounds)) or self._not_agreed(after, consent, unseen, made)
             if problem:
                 if not wrote:
                     raise Refused([problem])
                 raise Failed(self._report(rounds[0].plan.digest, tuple(rounds), first, machine, problem))
             plan = after
 
-    def _why_stop(self, ended: Round, after: Plan, unseen: frozenset[str], made: set[str], count: int) -> str:
-        """Say why there is no point, or no right, in going on; empty if there is."""
+    def _why_stop(self, ended: Round, after: Plan, count: int) -> str:
+        """Say why there is no point in going on; empty if there is."""
         if self.cancel():
-            return f"Stopped, as asked, before {ended.failed or 'the next action'}."
+            return f"Stopped, as asked, before: {ended.failed}." if ended.failed else "Stopped, as asked."
         if after.objections:
             return "\n".join([*filter(None, [ended.problem]), *(str(each) for each in after.objections)])
-        hidden = not_covered(after, unseen, made)
-        if hidden:
-            return (
-                f"Inside what was activated there is {', '.join(hidden)}, which would have to go and which nobody was "
-                f"asked about. Look at the plan again; it now has the digest {after.digest}."
-            )
         if count >= ROUNDS:
             return ended.problem or "Things keep coming back: after every round there was something left to do."
         return ""
+
+    def _not_agreed(self, after: Plan, consent: Consent, unseen: frozenset[str], made: set[str]) -> str:
+        """Say what came to light that nobody agreed to losing; empty if nothing did, or if it is agreed to now."""
+        hidden = not_covered(after, unseen, made)
+        if not hidden or (not isinstance(consent, str) and consent(after)):
+            return ""
+        return (
+            f"Inside what was activated there is {', '.join(hidden)}, which would have to go, and which nobody was "
+            f"asked about. Look at the plan again; it now has the digest {after.digest}."
+        )
 
     def _finish(self, first: Machine, last: Machine, rounds: list[Round]) -> Report:
         digest = rounds[0].plan.digest

@@ -16,7 +16,7 @@ from pre_nixos.hooks.calls import Calls
 from pre_nixos.hooks.registry import PluginError, installed
 from pre_nixos.model.action import Action, Objection, Replace, Verb
 from pre_nixos.model.difference import Difference, Fate, clashes, difference
-from pre_nixos.model.layer import Layer, State
+from pre_nixos.model.layer import Disk, Layer, State
 from pre_nixos.model.plan import Plan, before_of, consent_digest, fingerprint
 
 if TYPE_CHECKING:
@@ -189,6 +189,8 @@ def _makings(
     leaves = sorted((each for each in wanted.layers() if _leaf(each, wanted)), key=lambda layer: layer.segment)
     for layer in [*(each for each in wanted.layers() if not _leaf(each, wanted)), *leaves]:
         fate = found.fate(layer.id)
+        if isinstance(layer, Disk):
+            continue  # a disk that is not there is objected to; nobody can make one
         if fate is None or fate in {Fate.UNSEEN, Fate.STRADDLING} or _container(layer, wanted) is not None:
             continue
         if fate.makes:

@@ -67,7 +67,7 @@ class Plan(Data):
         """Give the graph after each action, checking that each one's preconditions hold when its turn comes."""
         graph = self.before
         for action in self.actions:
-            graph = _after(action, graph, self.wanted.graph)
+            graph = after(action, graph, self.wanted.graph)
             yield action, graph
 
     def result(self) -> DeviceGraph:
@@ -123,7 +123,8 @@ def _digest(content: object) -> str:
     return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()[:16]
 
 
-def _after(action: Action, graph: DeviceGraph, wanted: DeviceGraph) -> DeviceGraph:
+def after(action: Action, graph: DeviceGraph, wanted: DeviceGraph) -> DeviceGraph:
+    """Give the graph after an action. Raises BrokenPlan if its preconditions do not hold."""
     target = action.target
     match action.verb:
         case Verb.DEACTIVATE:

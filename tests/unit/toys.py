@@ -4,19 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from pre_nixos.hooks.registry import Registry
-from pre_nixos.model.identity import Found, resolve
-from pre_nixos.model.machine import Machine
+from pre_nixos.model.codec import decode
+from pre_nixos.model.identity import resolve
 from pre_nixos.plugin import (
     Action,
     Backend,
     BlockDevice,
     DeviceGraph,
     Disk,
+    Draft,
     Fact,
+    Found,
     Layer,
+    Machine,
     Name,
     Node,
+    Objection,
+    Options,
+    Plan,
+    Policy,
+    Reader,
+    ReadFile,
+    Ref,
     Replace,
     RequireBlank,
     Run,
@@ -24,13 +36,18 @@ from pre_nixos.plugin import (
     Step,
     Unrecognised,
     Verb,
+    Wanted,
     for_kind,
     hooks,
     implements,
+    kind_of,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+
+
+WORLD = "/toy/world"
 
 
 class Pool(Layer, tag="toy.pool"):
@@ -80,7 +97,7 @@ def _act(verb: Verb, layer: Layer, graph: DeviceGraph) -> list[Action]:
     proofs = [RequireBlank(target=Node(layer=each.id)) for each in graph.devices(layer)] if verb is Verb.FORMAT else []
     steps: tuple[Step, ...] = (
         *proofs,
-        Run(argv=("toy", str(verb), *[Node(layer=each.id) for each in graph.devices(layer)])),
+        Run(argv=("toy", str(verb), layer.id, *[Node(layer=each.id) for each in graph.devices(layer)])),
     )
     return [Action(verb=verb, target=layer.id, summary=f"{verb} {layer.id}", steps=steps)]
 
@@ -88,6 +105,65 @@ def _act(verb: Verb, layer: Layer, graph: DeviceGraph) -> list[Action]:
 @implements(hooks.backend)
 def backend() -> Backend:
     return Backend(kinds=[Disk, Unrecognised, Pool, Slot, Stuff, Use, Fixed], tools=["toy"])
+
+
+@implements(hooks.probe)
+def probe(reader: Reader) -> Iterable[Found]:
+    """Read a world that is written in a file."""
+    content = reader.ask(ReadFile(path=WORLD)).content
+    if content is None:
+        return
+    kinds = {kind_of(each): each for each in (Disk, Unrecognised, Pool, Slot, Stuff, Use, Fixed)}
+    graph = decode(content.encode(), Machine, format="toy world", kinds=kinds).graph
+    for layer in graph.layers():
+        if any(each.state is State.INACTIVE for each in graph.devices(layer)):
+            continue  # its device is not there, so nobody can see it
+        yield Found(msgspec.structs.replace(layer, id=""), on=[_ref(each, graph) for each in graph.under(layer)])
+
+
+def _ref(layer: Layer, graph: DeviceGraph) -> Ref:
+    if layer.device is not None:
+        return Ref(number=layer.device.number)
+    if layer.label_for_uuid():
+        return Ref(kind=layer.kind, uuid=layer.label_for_uuid())
+    (below,) = graph.devices(layer)
+    assert below.device is not None
+    return Ref(number=below.device.number, content="toystuff")
+
+
+@implements(hooks.guard)
+def guard(device: BlockDevice, reader: Reader) -> Iterable[Objection]:
+    """Object if the world has a file that says so."""
+    if reader.ask(ReadFile(path="/toy/objection")).content is not None:
+        yield Objection(subject=device.name, text="this is not the moment")
+
+
+@implements(hooks.objections)
+def objections(plan: Plan) -> Iterable[Objection]:
+    """Object to cursed pools."""
+    for pool in plan.wanted.graph.of(Pool):
+        if pool.name == "cursed":
+            yield Objection(subject=pool.id, text="this pool is cursed")
+
+
+class PoolOptions(Options):
+    name: str = "new"
+    disks: int = 1
+
+
+@implements(hooks.policies)
+def policies() -> Iterable[Policy]:
+    """Offer a pool on the first disks."""
+    yield Policy(name="pool", summary="a pool on so many disks", options=PoolOptions, propose=propose_pool)
+
+
+def propose_pool(there: Machine, options: Options) -> Wanted:
+    assert isinstance(options, PoolOptions)
+    disks = list(there.disks.some(options.disks))[: options.disks]
+    draft = Draft(there, take=disks)
+    pool = draft.add(Pool(name=options.name, level=1), on=disks)
+    draft.add(Use(at="/mnt"), on=[draft.add(Stuff(label="precious"), on=[draft.add(Slot(name="s"), on=[pool])])])
+    return draft.wanted()
 
 
 @for_kind(hooks.format, Pool)

@@ -102,7 +102,7 @@ def test_everything_is_released_before_anything_is_removed() -> None:
         Found(disk("b")),
         *old_stack(on=(A,), name="one", minor=1),
         *old_stack(on=(B,), name="two", minor=2),
-        Found(Use(at="/one", state=ACTIVE), on=[Ref(number="250:1", kind="toy.stuff")]),
+        Found(Use(at="/one", state=ACTIVE), on=[Ref(number="250:1", content="toystuff")]),
     )
     plan = schedule(there, Draft(there, take=disks_of(there)).wanted(), registry=TOYS)
     verbs = [each.verb for each in plan.actions]
@@ -168,7 +168,7 @@ def test_mounting_alone_mounts() -> None:
 
 
 def test_a_further_use_of_what_stays_is_left_alone() -> None:
-    elsewhere = Found(Use(at="/elsewhere", state=ACTIVE), on=[Ref(number="250:1", kind="toy.stuff")])
+    elsewhere = Found(Use(at="/elsewhere", state=ACTIVE), on=[Ref(number="250:1", content="toystuff")])
     there = machine(Found(disk("a")), *old_stack(name="new"), elsewhere)
     plan = schedule(there, wanted_pool(there, *disks_of(there), use=False), registry=TOYS)
     assert plan.actions == ()
@@ -180,7 +180,7 @@ def test_a_place_that_something_else_keeps_is_refused() -> None:
         Found(disk("a")),
         Found(disk("b")),
         *old_stack(on=(B,), name="other"),
-        Found(Use(at="/mnt", state=ACTIVE), on=[Ref(number="250:1", kind="toy.stuff")]),
+        Found(Use(at="/mnt", state=ACTIVE), on=[Ref(number="250:1", content="toystuff")]),
     )
     plan = schedule(there, wanted_pool(there, disks_of(there)[0]), registry=TOYS)
     assert any("at:/mnt" in str(each) for each in plan.objections)
