@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pre_nixos.model.layer import Disk, Layer
     from pre_nixos.model.machine import Machine
     from pre_nixos.model.plan import Plan
+    from pre_nixos.model.size import Exact, Rest, Share
 
 _HOMES = {
     "flow.apply": ("apply",),
@@ -46,6 +47,7 @@ _HOMES = {
     "model.layer": ("Disk", "Layer"),
     "model.machine": ("Machine",),
     "model.plan": ("Plan",),
+    "model.size": ("Exact", "Rest", "Share"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -56,6 +58,7 @@ __all__ = [
     "Disk",
     "Draft",
     "Event",
+    "Exact",
     "Failed",
     "InvalidLayout",
     "Layer",
@@ -63,6 +66,8 @@ __all__ = [
     "Plan",
     "Refused",
     "Report",
+    "Rest",
+    "Share",
     "Unreadable",
     "Verb",
     "Wanted",
