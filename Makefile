@@ -41,7 +41,7 @@ pyright: setup
 
 unit: setup ## tests that need no machine; ARGS="-k gpt" goes to pytest
 	@mkdir -p $(ARTEFACTS)
-	$(PY) -m pytest tests/unit --junitxml=$(ARTEFACTS)/unit.xml $(ARGS)
+	$(PY) -m pytest tests/unit examples --junitxml=$(ARTEFACTS)/unit.xml $(ARGS)
 
 lab: setup ## tests on real kernels in guests; ARGS as above
 	@mkdir -p $(ARTEFACTS)
