@@ -1,1 +1,1 @@
-"""What people and other programs read: trees, diagrams, configuration."""
+"""Graphs and plans as text and pictures: pure, and styled by data that each output turns into what it can show."""

@@ -1,0 +1,174 @@
+"""A plan for people: before, after, what is lost on which disk, what will be done, and what speaks against it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pre_nixos.model.difference import Fate
+from pre_nixos.model.layer import Disk, State
+from pre_nixos.render.steps import step_in_words
+from pre_nixos.render.text import UNICODE, Guides, Line, Span, Style, joined, line, paragraph, printable, wrapped
+from pre_nixos.render.tree import WIDTH, Mark, tree
+from pre_nixos.render.words import full_name, name_of, sorted_layers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from pre_nixos.model.graph import DeviceGraph
+    from pre_nixos.model.layer import Layer
+    from pre_nixos.model.plan import Plan
+
+NOTHING_TO_DO = "Everything is as wanted: there is nothing to do."
+
+_GOES = Mark("-", Style.GONE)
+_MADE = Mark("+", Style.MADE)
+_CHANGED = Mark("~", Style.CHANGED)
+_UNSEEN = Mark("?", Style.CAUTION)
+_PARTLY = Mark("!", Style.BAD)
+BEFORE: Mapping[Fate, Mark] = {
+    Fate.GONE: _GOES,
+    Fate.REPLACED: _GOES,
+    Fate.CHANGED: _CHANGED,
+    Fate.STRADDLING: _PARTLY,
+}
+AFTER: Mapping[Fate, Mark] = {
+    Fate.NEW: _MADE,
+    Fate.REPLACED: _MADE,
+    Fate.CHANGED: _CHANGED,
+    Fate.UNSEEN: _UNSEEN,
+}
+
+
+class PlanText:
+    """The parts of a plan's text, each as lines; `names` are the kernel's names of the machine's devices by id."""
+
+    def __init__(
+        self, plan: Plan, *, names: Mapping[str, str] = {}, width: int = WIDTH, guides: Guides = UNICODE
+    ) -> None:
+        self._plan = plan
+        self._names = names
+        self._width = width
+        self._guides = guides
+
+    def whole(self) -> Iterator[Line]:
+        """Everything a person should see before agreeing."""
+        plan = self._plan
+        if is_done(plan):
+            yield line(NOTHING_TO_DO, Style.GOOD)
+            yield from self._section("", self.objections())
+            return
+        yield from self._section("Before (- goes, ~ is changed, the rest stays)", self.before(), first=True)
+        yield from self._section("After (+ is made, ~ is changed, the rest stays)", self.after())
+        yield from self._section("What is lost", self.losses())
+        yield from self._section(f"What will be done, in {counted(len(plan.actions), 'action')}", self.actions())
+        if plan.looks_again:
+            yield ()
+            yield from paragraph(
+                "What is marked with ? can be seen only once what is below it is active. What must then be done is "
+                "planned at that moment; nothing will be removed that is not listed here.",
+                self._width,
+            )
+        yield from self._section("", self.objections())
+
+    def before(self) -> Sequence[Line]:
+        """What stands on the disks now."""
+        return self._tree(self._plan.before, BEFORE, "nothing on it")
+
+    def after(self) -> Sequence[Line]:
+        """What will."""
+        return self._tree(self._plan.wanted.graph, AFTER, "nothing")
+
+    def losses(self) -> Iterator[Line]:
+        """For each disk, what is on it that will be gone."""
+        before = self._plan.before
+        told: set[str] = set()
+        lost = self._plan.losses()
+        disks = [before[each] for each in lost if each in before]
+        for disk in sorted_layers(disks, self._names):
+            yield from wrapped((Span(full_name(disk, self._names), Style.NAME),), self._width, margin="  ")
+            going = [each for each in lost[disk.id] if not each.ephemeral]
+            own = [each for each in going if len(before.disks(each.id)) == 1]
+            pieces = [joined(self._lost(each) for each in own)] if own else []
+            pieces += self._shared([each for each in going if each not in own], told)
+            if not pieces:
+                stays = before.standing_on(disk.id)
+                pieces = [line("nothing; what is on it stays" if stays else "nothing, for nothing was found on it")]
+            for piece in pieces:
+                yield from wrapped((Span("  "), *piece), self._width, margin="    ")
+
+    def actions(self, *, steps: bool = False) -> Iterator[Line]:
+        """What will be done, in order; with their steps if asked for."""
+        digits = len(str(len(self._plan.actions)))
+        under, deeper = " " * (digits + 2), " " * (digits + 4)
+        for position, action in enumerate(self._plan.actions, 1):
+            style = Style.PLAIN if action.verb.loses_nothing else Style.CAUTION
+            head = Span(f"{position:>{digits}}. ", Style.FAINT)
+            yield from wrapped((head, Span(printable(action.summary), style)), self._width, margin=under)
+            for step in action.steps if steps else ():
+                said = (Span(under), Span(step_in_words(step), Style.FAINT))
+                yield from wrapped(said, self._width, margin=deeper)
+
+    def objections(self) -> Iterator[Line]:
+        """Everything that speaks against it; a plan with any of these is never carried out."""
+        if not self._plan.objections:
+            return
+        yield line("This plan cannot be carried out:", Style.BAD)
+        for each in self._plan.objections:
+            text = printable(each.text)
+            yield from wrapped((Span("* ", Style.BAD), Span(text)), self._width, margin="  ")
+            if each.remedy:
+                yield from paragraph(each.remedy, self._width, indent=2, style=Style.FAINT)
+
+    def _tree(self, graph: DeviceGraph, signs: Mapping[Fate, Mark], empty: str) -> Sequence[Line]:
+        reasons = self._plan.reasons
+        marks = {each: signs[reasons[each].fate] for each in graph if each in reasons and reasons[each].fate in signs}
+        return tree(graph, width=self._width, guides=self._guides, names=self._names, marks=marks, empty=empty)
+
+    def _section(self, heading: str, content: Iterable[Line], *, first: bool = False) -> Iterator[Line]:
+        lines = list(content)
+        if lines:
+            if not first:
+                yield ()
+            if heading:
+                yield line(heading, Style.HEADING)
+            yield from lines
+
+    def _lost(self, layer: Layer) -> Line:
+        content = layer.mark() is None and not self._plan.before.parts(layer)
+        said: Line = (Span(name_of(layer, self._names), Style.GONE if content else Style.PLAIN),)
+        if layer.state is State.INACTIVE and layer.mark() is not None:
+            said += (Span(" (inactive, contents not examined)", Style.CAUTION),)
+        return said
+
+    def _shared(self, layers: Sequence[Layer], told: set[str]) -> Iterator[Line]:
+        """Say what goes that stands on further disks too: whole where it is first met, and by name after that."""
+        before = self._plan.before
+        ids = {each.id for each in layers}
+        for layer in layers:
+            if ids.intersection(before.below(layer.id)):
+                continue
+            head = (Span("its part of "), *self._lost(layer))
+            if layer.id in told:
+                yield (*head, Span(", as above", Style.FAINT))
+                continue
+            told.add(layer.id)
+            above = [before[each] for each in before.above(layer.id) if each in ids]
+            rest = joined(self._lost(each) for each in above)
+            yield (*head, Span(", and with it "), *rest) if rest else head
+
+
+def is_done(plan: Plan) -> bool:
+    """Whether there is nothing to do."""
+    return not plan.actions and not plan.looks_again
+
+
+def counted(count: int, what: str) -> str:
+    """Say how many there are of something."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def loses_content(plan: Plan) -> Sequence[Disk]:
+    """Give the disks on which something will be gone that is not just a use."""
+    before = plan.before
+    lost = plan.losses()
+    return [disk for disk in before.of(Disk) if any(not each.ephemeral for each in lost.get(disk.id, ()))]
