@@ -1,1 +1,1 @@
-"""The pre-nixos command: it parses, asks, calls the library and prints."""
+"""The command line: says what the library finds and asks before it does anything. All it knows, it asks the library."""

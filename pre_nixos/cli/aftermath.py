@@ -1,0 +1,66 @@
+"""How an apply ended, in a short paragraph: what happened, to what, what was done, what was not, and what to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pre_nixos.render.plan import counted
+from pre_nixos.render.text import printable
+from pre_nixos.render.words import full_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pre_nixos.flow.outcome import Report, Round
+    from pre_nixos.model.action import Action
+
+MOST_LISTED = 5
+
+
+def success(report: Report) -> str:
+    """Say that all is as wanted, and what that took."""
+    if not report.actions:
+        return "Everything is as wanted: there was nothing to do."
+    rounds = f" in {len(report.rounds)} rounds" if len(report.rounds) > 1 else ""
+    return f"Everything is as wanted, after {counted(report.actions, 'action')}{rounds} and {report.seconds:.0f} s."
+
+
+def failure(report: Report, names: Mapping[str, str]) -> Iterator[str]:
+    """Say what went wrong and where things stand, a paragraph each."""
+    last = report.rounds[-1] if report.rounds else None
+    action = _failed(last) if last is not None else None
+    yield printable_lines(report.problem)
+    if last is not None and action is not None:
+        yield f"It happened at: {printable(action.summary)}{_where(action, report, names)}."
+    if last is not None:
+        yield _progress(report, last)
+    short = report.shortcomings
+    if short:
+        listed = [printable(str(each)) for each in short[:MOST_LISTED]]
+        more = f" And {len(short) - MOST_LISTED} more." if len(short) > MOST_LISTED else ""
+        yield "Not as wanted: " + "; ".join(listed) + "." + more
+    yield report.advice
+
+
+def printable_lines(text: str) -> str:
+    """Keep the lines of a text, and nothing a terminal could take for a command."""
+    return "\n".join(printable(each) for each in text.splitlines())
+
+
+def _failed(last: Round) -> Action | None:
+    return next((each for each in last.plan.actions if each.id == last.failed), None)
+
+
+def _where(action: Action, report: Report, names: Mapping[str, str]) -> str:
+    disks = [full_name(report.before[each], names) for each in action.touches if each in report.before]
+    return f", on {', '.join(disks)}" if disks else ""
+
+
+def _progress(report: Report, last: Round) -> str:
+    done = {each.action for each in last.done}
+    left = [each for each in last.plan.actions if each.id not in done]
+    text = f"Done: {counted(report.actions, 'action')}"
+    text += f", the last of them: {printable(last.done[-1].summary)}." if last.done else "."
+    if left:
+        text += f" Not done: {counted(len(left), 'action')}, beginning with: {printable(left[0].summary)}."
+    return text

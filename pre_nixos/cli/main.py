@@ -1,0 +1,186 @@
+"""`pre-nixos`: finds the command, and makes sure that whatever happens is said in words."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Protocol, cast
+
+from pre_nixos.cli.complaint import Complaint, Outcome, Usage, complaint_about
+from pre_nixos.cli.session import Session
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from pre_nixos.cli.parser import Parser
+
+COMMANDS = {
+    "show": "show what is on a machine's disks",
+    "plan": "show what would be done to get what a policy wants",
+    "apply": "do it",
+    "verify": "compare what is there with what is wanted",
+    "rehearse": "do it on a virtual twin of the machine first",
+    "record": "write down all that this machine answers when it is looked at",
+    "doctor": "check what could keep this from working here",
+    "policies": "list who can be asked what should be on a machine",
+    "plugins": "list what is installed, and which technologies it knows",
+}
+
+
+class Command(Protocol):
+    """What the module of a command has; it is loaded when its command is given."""
+
+    NEEDS_POLICY: bool
+    """Whether the options of a policy are options of the command."""
+
+    def declare(self, parser: Parser) -> None:
+        """Say what may stand behind the command."""
+        ...
+
+    def execute(self, arguments: argparse.Namespace, session: Session) -> int:
+        """Do it, and give the exit status."""
+        ...
+
+
+def run() -> None:
+    """Run the program, and leave it with the status of what it did."""
+    session = Session(stdout=sys.stdout, stderr=sys.stderr, stdin=sys.stdin, environ=os.environ)
+    status = main(sys.argv[1:], session)
+    # What is left to tidy up is the system's to reclaim, and it does so quicker than Python.
+    for screen, stream in ((session.out, sys.stdout), (session.err, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:
+            screen.close()
+    os._exit(status)
+
+
+def main(words: Sequence[str], session: Session) -> int:
+    """Run one command, and give the exit status: 0 done, 1 refused or failed, 2 usage; 3 from `plan --check`."""
+    words, as_json = _json_first(words)
+    name = words[0] if words else ""
+    try:
+        try:
+            if name in {"", "help", "-h", "--help"}:
+                return _help(words, session)
+            if name in {"--version", "-V"}:
+                return _version(session)
+            return _command(name, words[1:], session, as_json=as_json)
+        except KeyboardInterrupt:
+            raise Complaint("Interrupted. Nothing was changed.") from None
+        except OSError as error:
+            raise Complaint(f"{error.filename or 'The result'}: {error.strerror or error}.") from error
+        except Exception as error:
+            if session.environ.get("PRE_NIXOS_TRACEBACK"):
+                raise
+            raise complaint_about(error) from error
+    except Complaint as complaint:
+        _complain(complaint, name if name in COMMANDS else "", session, as_json=as_json or "--json" in words)
+        return complaint.outcome.status
+
+
+def _json_first(words: Sequence[str]) -> tuple[Sequence[str], bool]:
+    """Allow `--json` before the command too."""
+    return (words[1:], True) if words[:1] == ["--json"] else (words, False)
+
+
+def _command(name: str, words: Sequence[str], session: Session, *, as_json: bool) -> int:
+    from pre_nixos.cli.parser import Parser, guess
+
+    if name not in COMMANDS:
+        what = "option" if name.startswith("-") else "command"
+        raise Usage(f"There is no {what} {name}{guess(name, COMMANDS)} `pre-nixos --help` lists what there is.")
+    from importlib import import_module
+
+    command = cast("Command", import_module(f"pre_nixos.cli.{name}"))
+    parser = Parser(name, COMMANDS[name].capitalize() + ".")
+    command.declare(parser)
+    policy = ""
+    if command.NEEDS_POLICY:
+        policy = _add_policy(parser, words, session)
+    if {"-h", "--help"}.intersection(words):
+        session.out.write(parser.format_help())
+        return 0
+    arguments, rest = parser.parse_known_args(list(words))
+    if rest:
+        raise _unknown(rest, parser, policy)
+    arguments.json = arguments.json or as_json
+    arguments.words = tuple(words)
+    return command.execute(arguments, session)
+
+
+def _add_policy(parser: Parser, words: Sequence[str], session: Session) -> str:
+    """Add the options of the policy the words name, so that they can be read with the others."""
+    from pre_nixos.cli.policy import add_options
+    from pre_nixos.flow.propose import find_policy
+
+    first, _ = parser.parse_known_args(list(words))
+    if getattr(first, "plan", None) is not None:
+        return ""  # a saved plan says itself what is wanted
+    policy = find_policy(first.policy, registry=session.registry)
+    add_options(parser, policy)
+    return policy.name
+
+
+def _unknown(rest: Sequence[str], parser: Parser, policy: str) -> Complaint:
+    from pre_nixos.cli.parser import guess
+
+    word = next((each for each in rest if each.startswith("-")), rest[0]).partition("=")[0]
+    command = parser.prog.rpartition(" ")[2]
+    if not word.startswith("-"):
+        return Usage(f"{command} does not know what to do with {word!r}.")
+    meant = guess(word, parser.flags())
+    if not policy:
+        return Usage(f"{command} has no option {word}{meant}")
+    return Complaint(
+        f"Neither {command} nor the policy {policy} has an option {word}{meant}",
+        advice=f"`{parser.prog} --policy {policy} --help` lists them.",
+    )
+
+
+def _help(words: Sequence[str], session: Session) -> int:
+    if len(words) > 1 and words[1] in COMMANDS:
+        return _command(words[1], ["--help"], session, as_json=False)
+    listed = "".join(f"  {name:<10} {summary}\n" for name, summary in COMMANDS.items())
+    screen = session.out if words else session.err
+    screen.write(
+        "usage: pre-nixos COMMAND [...]\n\n"
+        "Takes a machine's disks from whatever is on them to exactly what was asked for.\n"
+        "Only `apply` changes anything.\n\n"
+        f"{listed}\n"
+        "`pre-nixos COMMAND --help` says more. Every command takes --json.\n"
+        "Exit status: 0 done, 1 refused or failed, 2 usage; 3 from `plan --check` if there\n"
+        "is something to do.\n"
+    )
+    return 0 if words else Outcome.USAGE.status
+
+
+def _version(session: Session) -> int:
+    from importlib.metadata import version
+
+    session.out.write(f"pre-nixos {version('pre-nixos')}\n")
+    return 0
+
+
+def _complain(complaint: Complaint, command: str, session: Session, *, as_json: bool) -> None:
+    from pre_nixos.render.text import Style
+
+    if as_json and not complaint.has_result:
+        session.put_json(
+            {
+                "format": "pre-nixos problem",
+                "version": 1,
+                "outcome": complaint.outcome,
+                "problems": complaint.problems,
+                "advice": complaint.advice,
+            }
+        )
+    first, *more = complaint.problems or ("it did not work",)
+    session.err.say(f"pre-nixos{command and ' '}{command}: {first}", Style.BAD)
+    for problem in more:
+        session.err.say(problem, Style.BAD)
+    if complaint.advice:
+        session.err.say(complaint.advice)
+    if complaint.outcome is Outcome.USAGE and command:
+        session.err.say(f"`pre-nixos {command} --help` says what it takes.")

@@ -1,0 +1,137 @@
+"""`pre-nixos plan`: what would be done, what it would cost, and the digest to agree to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pre_nixos.cli.complaint import Complaint
+from pre_nixos.cli.parser import add_machine, guess
+from pre_nixos.cli.policy import DEFAULT, add_choice, wanted_by
+from pre_nixos.cli.source import read_machine
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping, Sequence
+
+    from pre_nixos.cli.parser import Parser
+    from pre_nixos.cli.screen import Screen
+    from pre_nixos.cli.session import Session
+    from pre_nixos.model.plan import Plan
+
+NEEDS_POLICY = True
+SOMETHING_TO_DO = 3
+
+
+def declare(parser: Parser) -> None:
+    """Say what may stand behind `plan`."""
+    add_machine(parser)
+    add_choice(parser)
+    parser.add_argument(
+        "--output",
+        choices=("tree", "actions", "json", "mermaid"),
+        default="tree",
+        help="before, after and losses as trees (the default); every action with its steps; JSON, to be applied or "
+        "kept; or a Mermaid chart",
+    )
+    parser.add_argument("--explain", metavar="LAYER", help="only say what becomes of this layer, and why")
+    parser.add_argument("--check", action="store_true", help="exit with 3 if there is something to do")
+
+
+def execute(arguments: argparse.Namespace, session: Session) -> int:
+    """Show a plan."""
+    from pre_nixos.flow.schedule import schedule
+    from pre_nixos.render.words import kernel_names
+
+    machine = read_machine(arguments.machine, session)
+    plan = schedule(machine, wanted_by(arguments, machine, session), registry=session.registry)
+    names = kernel_names(machine.graph)
+    if arguments.explain:
+        _explain(arguments, plan, session)
+        return 0
+    if arguments.json or arguments.output == "json":
+        from pre_nixos.flow.documents import dump_plan
+
+        session.out.write(dump_plan(plan, registry=session.registry).decode() + "\n")
+    elif arguments.output == "mermaid":
+        from pre_nixos.render.mermaid import plan_chart
+
+        session.out.write(plan_chart(plan, names))
+    else:
+        show_plan(plan, session.out, names, steps=arguments.output == "actions")
+        if plan.actions and not plan.objections and not arguments.machine:
+            session.out.say(f"To do this: {' '.join(_apply(arguments, plan))}")
+    return status_of(plan, check=arguments.check)
+
+
+def show_plan(plan: Plan, screen: Screen, names: Mapping[str, str], *, steps: bool = False) -> None:
+    """Show a plan to a person: all of it, or every action with its steps."""
+    from pre_nixos.render.plan import NOTHING_TO_DO, PlanText, counted, is_done, loses_content
+    from pre_nixos.render.text import Span, Style, line
+
+    text = PlanText(plan, names=names, width=screen.width, guides=screen.guides)
+    if not steps:
+        screen.show(text.whole())
+    else:
+        if is_done(plan):
+            screen.show([line(NOTHING_TO_DO, Style.GOOD)])
+        screen.show(text.actions(steps=True))
+        screen.show(text.objections())
+    if is_done(plan):
+        return
+    losers = len(loses_content(plan))
+    cost = f"{counted(losers, 'disk')} {'loses' if losers == 1 else 'lose'} content" if losers else "nothing is lost"
+    screen.show([(), (Span("Digest: "), Span(plan.digest, Style.NAME), Span(f" ({_size(plan)}; {cost})"))])
+
+
+def status_of(plan: Plan, *, check: bool) -> int:
+    """Give the exit status: 1 for a plan that cannot be carried out, 3 for one that should be, if that was asked."""
+    from pre_nixos.render.plan import is_done
+
+    if plan.objections:
+        return 1
+    return SOMETHING_TO_DO if check and not is_done(plan) else 0
+
+
+def _size(plan: Plan) -> str:
+    from pre_nixos.render.plan import counted
+
+    return f"{counted(len(plan.actions), 'action')} on {counted(len(plan.wanted.takes), 'disk')}"
+
+
+def _explain(arguments: argparse.Namespace, plan: Plan, session: Session) -> None:
+    asked = arguments.explain
+    found = [asked] if asked in plan.reasons else _alike(asked, plan)
+    if not found:
+        raise Complaint(
+            f"The plan does not speak of a layer {asked!r}{guess(asked, plan.reasons)}",
+            advice=f"It speaks of: {', '.join(plan.reasons) or 'none at all'}.",
+        )
+    if arguments.json:
+        session.put_json([plan.reasons[each] for each in found])
+        return
+    for each in found:
+        session.out.say(plan.explain(each))
+
+
+def _alike(asked: str, plan: Plan) -> Sequence[str]:
+    """Find the layers whose id ends with what was asked for, or else those that have it anywhere."""
+    ending = [each for each in plan.reasons if each.endswith((f"/{asked}", f":{asked}"))]
+    return ending or [each for each in plan.reasons if asked in each]
+
+
+def _apply(arguments: argparse.Namespace, plan: Plan) -> Sequence[str]:
+    """Give the command that does what was shown: with the same policy and its options, and the consent."""
+    import shlex
+
+    own = {"--output", "--explain"}
+    words = list(arguments.words)
+    kept: list[str] = []
+    while words:
+        word = words.pop(0)
+        if word in own:
+            words.pop(0)
+        elif word not in {"--check", "--json"} and word.partition("=")[0] not in own:
+            kept.append(shlex.quote(word))
+    if f"--policy {DEFAULT}" == " ".join(kept):
+        kept = []
+    return ["pre-nixos", "apply", *kept, "--consent", plan.digest]

@@ -1,0 +1,127 @@
+"""A policy's options as flags: the policy says what they are, and nothing about them is written twice."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
+
+from pre_nixos.model.data import Data
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pre_nixos.cli.parser import Parser
+    from pre_nixos.cli.session import Session
+    from pre_nixos.hooks.specs import Policy
+    from pre_nixos.model.draft import Wanted
+    from pre_nixos.model.machine import Machine
+
+DEFAULT = "tiered"
+_DEST = "option of the policy: "
+
+
+class OptionHelp(Data):
+    """One option of a policy."""
+
+    name: str
+    flag: str
+    takes: str
+    """What to write behind it; empty for one that is on or off."""
+    default: object
+    help: str
+    choices: tuple[str, ...] = ()
+    many: bool = False
+    """Whether it may be given several times."""
+
+
+def add_choice(parser: Parser) -> None:
+    """Add the option that chooses a policy."""
+    parser.add_argument(
+        "--policy", metavar="NAME", default=DEFAULT, help=f"who says what should be on the machine (default: {DEFAULT})"
+    )
+
+
+def add_options(parser: Parser, policy: Policy) -> None:
+    """Add a flag for every option of the policy."""
+    group = parser.add_argument_group(f"options of the policy {policy.name}", policy.summary)
+    taken = set(parser.flags())
+    for option in options_of(policy):
+        flag = option.flag if option.flag not in taken else f"--{policy.name}-{option.flag[2:]}"
+        _add(group, option, flag)
+
+
+def given(arguments: argparse.Namespace) -> Mapping[str, object]:
+    """Give the policy's options that were on the command line."""
+    return {name.removeprefix(_DEST): value for name, value in vars(arguments).items() if name.startswith(_DEST)}
+
+
+def wanted_by(arguments: argparse.Namespace, machine: Machine, session: Session) -> Wanted:
+    """Ask the chosen policy what should be on the machine."""
+    from pre_nixos.flow.propose import propose
+
+    return propose(machine, arguments.policy, given(arguments), registry=session.registry)
+
+
+def options_of(policy: Policy) -> Sequence[OptionHelp]:
+    """List a policy's options, in the order they were written."""
+    import msgspec
+
+    found: list[OptionHelp] = []
+    for field in msgspec.structs.fields(policy.options):
+        type_, said = _without_notes(field.type)
+        default = field.default
+        if default is msgspec.NODEFAULT:
+            default = field.default_factory() if field.default_factory is not msgspec.NODEFAULT else None
+        choices = tuple(str(each) for each in get_args(type_)) if get_origin(type_) is Literal else ()
+        many = get_origin(type_) in {tuple, list}
+        found.append(
+            OptionHelp(
+                name=field.encode_name,
+                flag="--" + field.encode_name.replace("_", "-"),
+                takes="" if type_ is bool else _placeholder(type_, choices),
+                default=default,
+                help=said,
+                choices=choices,
+                many=many,
+            )
+        )
+    return found
+
+
+def default_in_words(option: OptionHelp) -> str:
+    """Say what an option is if it is not given."""
+    if not option.takes:
+        return "on" if option.default else "off"
+    return "" if option.default in (None, "", (), []) else str(option.default)
+
+
+def _add(group: Any, option: OptionHelp, flag: str) -> None:  # noqa: ANN401 - argparse's groups have no public type
+    default = default_in_words(option)
+    said = (option.help + (f" (default: {default})" if default else "")).strip().replace("%", "%%")
+    common: dict[str, Any] = {"dest": _DEST + option.name, "default": argparse.SUPPRESS}
+    if not option.takes:
+        group.add_argument(flag, action="store_true", help=said, **common)
+        group.add_argument(f"--no-{flag[2:]}", action="store_false", help=argparse.SUPPRESS, **common)
+    elif option.many:
+        group.add_argument(flag, action="append", metavar=option.takes, help=f"{said}; may be given again", **common)
+    else:
+        group.add_argument(flag, metavar=option.takes, help=said, **common)
+
+
+def _without_notes(type_: Any) -> tuple[Any, str]:  # noqa: ANN401 - a type of any form
+    """Take a field's type apart: the type itself, without None, and its description."""
+    said = ""
+    if get_origin(type_) is Annotated:
+        type_, *notes = get_args(type_)
+        said = next((text for each in notes if (text := getattr(each, "description", None))), "")
+    inner = [each for each in get_args(type_) if each is not type(None)]
+    if type(None) in get_args(type_) and len(inner) == 1:
+        type_, more = _without_notes(inner[0])
+        said = said or more
+    return type_, said
+
+
+def _placeholder(type_: Any, choices: Sequence[str]) -> str:  # noqa: ANN401 - a type of any form
+    if choices:
+        return "{" + ",".join(choices) + "}"
+    return {int: "N", float: "X"}.get(type_, "TEXT")

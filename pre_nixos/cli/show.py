@@ -1,0 +1,40 @@
+"""`pre-nixos show`: what is on a machine's disks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pre_nixos.cli.parser import add_machine
+from pre_nixos.cli.source import read_machine
+
+if TYPE_CHECKING:
+    import argparse
+
+    from pre_nixos.cli.parser import Parser
+    from pre_nixos.cli.session import Session
+
+NEEDS_POLICY = False
+
+
+def declare(parser: Parser) -> None:
+    """Say what may stand behind `show`."""
+    add_machine(parser)
+    parser.add_argument("--output", choices=("tree", "json", "mermaid"), default="tree", help="how (default: tree)")
+
+
+def execute(arguments: argparse.Namespace, session: Session) -> int:
+    """Show a machine."""
+    machine = read_machine(arguments.machine, session)
+    if arguments.json or arguments.output == "json":
+        from pre_nixos.flow.documents import dump_machine
+
+        session.out.write(dump_machine(machine, registry=session.registry).decode() + "\n")
+    elif arguments.output == "mermaid":
+        from pre_nixos.render.mermaid import graph_chart
+
+        session.out.write(graph_chart(machine.graph))
+    else:
+        from pre_nixos.render.machine import machine_text
+
+        session.out.show(machine_text(machine, width=session.out.width, guides=session.out.guides))
+    return 0
