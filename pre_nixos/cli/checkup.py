@@ -34,7 +34,8 @@ def findings(session: Session) -> Iterator[Finding]:
     yield _kernel(host)
     yield _library()
     yield _udev(host, root=root)
-    registry = yield from _plugins(session)
+    plugins, registry = _plugins(session)
+    yield plugins
     if registry is not None:
         yield from _tools(host, registry)
     yield _devices_file(host)
@@ -106,20 +107,16 @@ def _udev(host: Reader, *, root: bool) -> Finding:
     )
 
 
-def _plugins(session: Session) -> Iterator[Finding]:
+def _plugins(session: Session) -> tuple[Finding, Registry | None]:
     from pre_nixos.hooks.registry import PluginError
 
     try:
         registry = session.registry
     except PluginError as error:
-        yield Finding(
-            about="plugins", verdict="problem", text=f"{error}.", remedy="Repair or remove that distribution."
-        )
-        return None
-    yield Finding(
-        about="plugins", verdict="ok", text=f"{len(registry.names)} plugins own {len(registry.kinds)} kinds of layer."
-    )
-    return registry
+        remedy = "Repair or remove that distribution."
+        return Finding(about="plugins", verdict="problem", text=f"{error}.", remedy=remedy), None
+    text = f"{len(registry.names)} plugins own {len(registry.kinds)} kinds of layer."
+    return Finding(about="plugins", verdict="ok", text=text), registry
 
 
 def _tools(host: Reader, registry: Registry) -> Iterator[Finding]:
@@ -220,11 +217,7 @@ def _machine(session: Session) -> Iterator[Finding]:
             remedy="Only disks that are named one by one will be taken.",
         )
     else:
-        text = (
-            f"This system runs from {titles}, which will not be touched."
-            if titles
-            else "This system runs from no disk."
-        )
+        text = f"This system runs from {titles or 'no disk'}" + (", which will not be touched." if titles else ".")
         yield Finding(about="boot medium", verdict="ok", text=text)
     usable = len(machine.disks)
     yield Finding(
