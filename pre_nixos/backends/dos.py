@@ -1,6 +1,7 @@
 """Partition tables other than GPT: recognised and removed, never made.
 
-MBRs are read; the schemes of other systems are known by the partitions the kernel shows.
+MBRs are read; the schemes of other systems are known by the partitions the kernel shows. So is what is no table at all:
+partitions the kernel still has of a table that is gone, and the one it sees in the boot sector of some filesystems.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
 MBR = "dos"
 EXTENDED = frozenset({"05", "0f", "85", "c5"})
 """Types of the partition that holds the logical ones."""
-NOT_OURS = frozenset({"gpt", "PMBR"})
+NO_TABLE = "kernel"
+"""The scheme of partitions that only the kernel knows of."""
 _ENTRY = struct.Struct("<B3xB3xII")
 
 
@@ -47,17 +49,23 @@ class Table(Layer, tag="dos"):
     """A partition table that is no GPT: an MBR, or that of another system."""
 
     scheme: Name[str] = MBR
-    """libblkid's name of it: `dos`, `sun`, `mac`, `bsd`, ..."""
+    """libblkid's name of it: `dos`, `sun`, `mac`, `bsd`, ...; `kernel` if only the kernel has these partitions."""
     uuid: Fact[str] = ""
     """For an MBR its disk identifier."""
 
     def explains(self) -> frozenset[str]:
-        """Itself."""
-        return frozenset({self.scheme})
+        """Itself, or what a table that is gone left behind."""
+        return frozenset({_signature(self.scheme)})
 
     def describe(self) -> str:
-        """Its scheme, where it is not an MBR."""
-        return "" if self.scheme == MBR else f"partition table of type {self.scheme}"
+        """Its scheme, in words."""
+        if self.scheme == NO_TABLE:
+            return "table that only the kernel knows of"
+        return "MBR" if self.scheme == MBR else f"partition table of type {self.scheme}"
+
+
+def _signature(scheme: str) -> str:
+    return "PMBR" if scheme == NO_TABLE else scheme
 
 
 class Partition(Layer, tag="dos.partition"):
@@ -123,32 +131,31 @@ def probe(reader: Reader) -> Iterable[Found]:
     seen = survey(reader)
     lists: set[str] = set()
     for node in sorted(seen.nodes.values(), key=lambda each: bool(each.parent)):
-        name = scheme(node, seen)
+        there, name = in_kernel(node, seen), scheme(node, seen)
+        if node.number in lists or name == "gpt":
+            continue
         signature = next((each for each in seen.signatures(node.number) if each.type == name), None)
-        if node.number in lists or signature is None or name in NOT_OURS:
-            continue
-        there = in_kernel(node, seen)
-        if signature.hidden and not there:
-            continue
-        found, extended = _table(node, signature, there, reader, seen)
-        yield from found
-        lists |= extended
+        if there or (signature is not None and not signature.hidden):
+            found, extended = _table(node, signature, there, reader, seen)
+            yield from found
+            lists |= extended
 
 
 def _table(
-    node: BlockNode, signature: Signature, there: Mapping[int, BlockNode], reader: Reader, seen: Survey
+    node: BlockNode, signature: Signature | None, there: Mapping[int, BlockNode], reader: Reader, seen: Survey
 ) -> tuple[Sequence[Found], set[str]]:
     """Give a table with its partitions, and the numbers of the extended ones."""
     sector = seen.device(node).logical_block
+    name = signature.type if signature else NO_TABLE
     remark = ""
     slots: Mapping[int, Slot] = {}
-    if signature.type == MBR:
+    if name == MBR:
         answer = reader.ask(ReadAt(number=node.number, offset=0, length=512))
         slots = slots_of(answer.data, sector)
         remark = f"it cannot be read: {answer.error}" if answer.error else ""
     table = Table(
-        scheme=signature.type,
-        uuid=signature.uuid,
+        scheme=name,
+        uuid=signature.uuid if signature else "",
         state=State.ACTIVE,
         health=Health.DEGRADED if remark else Health.OK,
         remark=remark,
@@ -158,7 +165,7 @@ def _table(
     for number in sorted({*slots, *there}):
         slot, shown = slots.get(number), there.get(number)
         partition = _partition(number, slot, shown, seen)
-        found.append(Found(partition, on=[Ref(number=node.number, content=signature.type)]))
+        found.append(Found(partition, on=[Ref(number=node.number, content=_signature(name))]))
         if shown and partition.type in EXTENDED:
             found.append(Found(Chain(state=State.ACTIVE), on=[shown.number]))
             extended.add(shown.number)
@@ -203,7 +210,7 @@ def remove(layer: Table, graph: DeviceGraph) -> Sequence[Action]:
         Action(
             verb=Verb.TEARDOWN,
             target=layer.id,
-            summary=f"remove the {layer.scheme} partition table with {count} from {device.title}",
+            summary=f"remove the {layer.describe()} with {count} from {device.title}",
             steps=removal(device, zones),
             destroys=(layer.id, *(each.id for each in parts)),
         )

@@ -24,17 +24,15 @@ NOT_PARTITIONED = ("PMBR",)
 
 @implements(hooks.probe)
 def find(reader: Reader) -> Iterable[Found]:
-    """Find every GPT and its partitions, also damaged ones, and partitions whose table is gone."""
+    """Find every GPT and its partitions, also damaged ones."""
     seen = survey(reader)
     for node in seen.nodes.values():
-        in_charge = scheme(node, seen)
-        in_force: Mapping[int, BlockNode] = in_kernel(node, seen) if in_charge in {"gpt", ""} else {}
         signature = next((each for each in seen.signatures(node.number) if each.type == "gpt"), None)
         if signature is None:
-            if in_force:
-                yield from _found(node, OnDisk("", {}, ("it is no longer on the device",)), in_force, seen)
+            continue
+        in_force: Mapping[int, BlockNode] = in_kernel(node, seen) if scheme(node, seen) == "gpt" else {}
         # A table that something hides, such as the array whose member this is, counts if the kernel goes by it.
-        elif in_force or not signature.hidden:
+        if in_force or not signature.hidden:
             yield from _found(node, _read(node, reader, seen), in_force, seen)
 
 
@@ -75,7 +73,7 @@ def _read(node: BlockNode, reader: Reader, seen: Survey) -> OnDisk:
 
 
 def _found(node: BlockNode, table: OnDisk, in_force: Mapping[int, BlockNode], seen: Survey) -> Iterable[Found]:
-    expected = _shows_partitions(node) and scheme(node, seen) in {"gpt", ""}
+    expected = _shows_partitions(node) and scheme(node, seen) == "gpt"
     partitions = [
         _partition(number, table.entries.get(number), in_force.get(number), seen, expected=expected)
         for number in sorted({*table.entries, *in_force})

@@ -30,7 +30,8 @@ def mount(layer: Mount, graph: DeviceGraph) -> Sequence[Action]:
     ]
     if layer.mode is not None:
         steps.append(MakeDirectory(path=layer.place, mode=layer.mode))
-    summary = f"mount {graph.under(layer)[0].title} at {layer.place}"
+    below = graph.under(layer)[0]
+    summary = f"mount {below.describe() or below.title} at {layer.place}"
     return [Action(verb=Verb.ACTIVATE, target=layer.id, summary=summary, steps=tuple(steps))]
 
 

@@ -38,7 +38,7 @@ def out_of_reach(plan: Plan) -> Iterable[Objection]:
     for layer in plan.before.of(Mount):
         verdict = plan.reasons.get(layer.id)
         if layer.namespace and verdict is not None and verdict.fate.removes:
-            below = ", ".join(each.title for each in plan.before.under(layer))
+            below = ", ".join(each.describe() or each.title for each in plan.before.under(layer))
             witness = f" (seen by {layer.remark})" if layer.remark else ""
             yield Objection(
                 subject=layer.id,
