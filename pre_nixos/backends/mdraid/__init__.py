@@ -1,0 +1,37 @@
+"""Linux software RAID: arrays of md's own metadata are made and removed, those of a firmware's are recognised."""
+
+from __future__ import annotations
+
+from pre_nixos.backends.mdraid.activate import assemble, stop, stop_container
+from pre_nixos.backends.mdraid.format import make
+from pre_nixos.backends.mdraid.geometry import Level
+from pre_nixos.backends.mdraid.kinds import Array, Container, Subarray
+from pre_nixos.backends.mdraid.modify import change
+from pre_nixos.backends.mdraid.objections import object_to
+from pre_nixos.backends.mdraid.probe import find
+from pre_nixos.backends.mdraid.teardown import remove, remove_container
+from pre_nixos.plugin import Backend, hooks, implements
+
+
+@implements(hooks.backend)
+def backend() -> Backend:
+    """Own arrays, and what a firmware makes of disks."""
+    return Backend(kinds=[Array, Container, Subarray], tools=["mdadm"])
+
+
+__all__ = [
+    "Array",
+    "Container",
+    "Level",
+    "Subarray",
+    "assemble",
+    "backend",
+    "change",
+    "find",
+    "make",
+    "object_to",
+    "remove",
+    "remove_container",
+    "stop",
+    "stop_container",
+]

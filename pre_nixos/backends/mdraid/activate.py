@@ -1,0 +1,57 @@
+"""Assembling and stopping arrays, which loses nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pre_nixos.backends.mdraid.format import path_of
+from pre_nixos.backends.mdraid.health import AT_WORK
+from pre_nixos.backends.mdraid.kinds import Array, Container, Subarray
+from pre_nixos.plugin import Action, Await, Node, Run, SetAttribute, Verb, for_kind, hooks
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pre_nixos.plugin import DeviceGraph, Layer, Step
+
+
+@for_kind(hooks.activate, Array)
+def assemble(layer: Array, graph: DeviceGraph) -> Sequence[Action]:
+    """Assemble it from the members it stands on, and from no others.
+
+    All of them must be there when it is done; one that was known to be incomplete when this was planned is started so.
+    """
+    devices = graph.devices(layer)
+    argv = ["mdadm", "--assemble", path_of(layer), "--config=none"]
+    argv += [f"--uuid={layer.uuid}"] if layer.uuid else []
+    argv += ["--run"] if layer.members is not None and len(devices) < layer.members else []
+    steps: tuple[Step, ...] = (
+        Run(argv=(*argv, *(Node(layer=each.id) for each in devices))),
+        Await(target=Node(layer=layer.id)),
+    )
+    return [Action(verb=Verb.ACTIVATE, target=layer.id, summary=f"assemble array {layer.name}", steps=steps)]
+
+
+@for_kind(hooks.deactivate, Array)
+def stop(layer: Array, graph: DeviceGraph) -> Sequence[Action]:
+    """Stop it; recovery that runs is frozen first, for it can hold up the end."""
+    del graph
+    freeze: tuple[Step, ...] = ()
+    if layer.action in AT_WORK and layer.raid.is_redundant:
+        freeze = (SetAttribute(target=Node(layer=layer.id), attribute="md/sync_action", value="frozen"),)
+    steps = (*freeze, *_stopping(layer))
+    return [Action(verb=Verb.DEACTIVATE, target=layer.id, summary=f"stop array {layer.name}", steps=steps)]
+
+
+@for_kind(hooks.deactivate, Container)
+def stop_container(layer: Container, graph: DeviceGraph) -> Sequence[Action]:
+    """Stop the arrays in it, then it."""
+    inside = graph.parts_of_kind(layer, Subarray)
+    steps = tuple(step for each in [*inside, layer] for step in _stopping(each))
+    summary = f"stop the {len(inside)} arrays in the {layer.metadata} container, and the container"
+    return [Action(verb=Verb.DEACTIVATE, target=layer.id, summary=summary, steps=steps)]
+
+
+def _stopping(layer: Layer) -> tuple[Step, ...]:
+    node = Node(layer=layer.id)
+    return (Run(argv=("mdadm", "--stop", node)), Await(target=node, present=False))
