@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import pytest
+
+from pre_nixos.backends import swap
+from pre_nixos.backends.swap import Area, File, Use
+from pre_nixos.hooks.calls import Calls
+from pre_nixos.hooks.registry import Registry
+from pre_nixos.host.questions import BlockNode, MountEntry, Signature
+from pre_nixos.host.survey import Memo
+from pre_nixos.model.draft import Wanted
+from pre_nixos.model.graph import DeviceGraph
+from pre_nixos.model.identity import assemble
+from pre_nixos.model.plan import Plan
+from pre_nixos.plugin import (
+    WINDOWS,
+    Disk,
+    Layer,
+    Node,
+    Ref,
+    Replace,
+    RequireBlank,
+    RequireFree,
+    Run,
+    SwapOff,
+    SwapOn,
+    Zero,
+)
+from tests.unit.backends.canned import Canned, disk
+from tests.unit.backends.sole import sole
+
+DISK = Node(layer="disk:d")
+UUID = "22222222-2222-4222-8222-2222222222AB"
+
+
+def graph_of(*stack: Layer) -> DeviceGraph:
+    disk = (Disk(id="disk:d", serial="S"), ())
+    return assemble([disk, *((layer, (below,)) for below, layer in enumerate(stack))])
+
+
+@pytest.mark.parametrize(
+    ("area", "argv"),
+    [
+        (Area(), ("mkswap", DISK)),
+        (Area(label="my swap"), ("mkswap", "--label", "my swap", DISK)),
+        (Area(label="a", uuid=UUID), ("mkswap", "--label", "a", "--uuid", UUID.lower(), DISK)),
+    ],
+)
+def test_making_an_area(area: Area, argv: tuple[str | Node, ...]) -> None:
+    graph = graph_of(area)
+    action = sole(swap.make(graph.of(Area)[0], graph))
+    assert action.steps == (RequireFree(target=DISK), RequireBlank(target=DISK), Run(argv=argv))
+
+
+def test_removing_an_area() -> None:
+    graph = graph_of(Area(label="sw", hibernated=True))
+    action = sole(swap.remove(graph.of(Area)[0], graph))
+    assert action.summary == "remove swap 'sw', a hibernated system is in it from disk S"
+    assert action.steps == (RequireFree(target=DISK), Zero(target=DISK, ranges=WINDOWS))
+
+
+def test_another_label_is_made_anew() -> None:
+    old, new = graph_of(Area(label="a")), graph_of(Area(label="b"))
+    assert swap.change(old.of(Area)[0], new.of(Area)[0], old, new) == Replace(why="label is a, wanted b")
+
+
+def test_a_label_that_would_be_cut_off_is_refused() -> None:
+    plan = Plan(before=DeviceGraph(), wanted=Wanted(graph=graph_of(Area(label="x" * 15))))
+    assert not list(swap.labels_cut_off(plan))
+    plan = Plan(before=DeviceGraph(), wanted=Wanted(graph=graph_of(Area(label="ü" * 8))))
+    assert [each.subject for each in swap.labels_cut_off(plan)] == ["disk:d/swap"]
+
+
+def test_on_and_off() -> None:
+    graph = graph_of(Area(), Use(priority=5, discard=True))
+    use = graph.of(Use)[0]
+    assert sole(swap.switch_on(use, graph)).steps == (SwapOn(target=DISK, priority=5, discard=True),)
+    assert sole(swap.switch_off(use, graph)).steps == (SwapOff(target=DISK),)
+
+
+def test_a_file_is_switched_off_by_its_path() -> None:
+    graph = graph_of(File(path="/swap file"))
+    assert sole(swap.file_off(graph.of(File)[0], graph)).steps == (Run(argv=("swapoff", "/swap file")),)
+
+
+def test_what_is_found() -> None:
+    nodes = [
+        disk("sda", "8:0", 1 << 30),
+        BlockNode(name="cciss!c0d0", number="104:0", attributes={"size": "8"}, path="/sys/devices/pci0/block/c"),
+        disk("zram0", "252:0", 1 << 30),
+    ]
+    reader = Canned(
+        nodes,
+        {"8:0": [Signature(type="swap", label="sw", uuid=UUID)], "104:0": [Signature(type="swsuspend")]},
+        mounts=[MountEntry(device="8:0", root="/", at="/", type="ext4", source="/dev/sda")],
+        swaps=["/dev/sda", "/dev/cciss/c0d0", "/dev/zram0", "/file"],
+    )
+    found = Calls(Registry({"swap": swap})).probe(Memo(reader))
+    assert [(each.layer.kind, each.on) for each in found] == [
+        ("swap", (Ref(number="8:0"),)),
+        ("swap", (Ref(number="104:0"),)),
+        ("swap.use", (Ref(number="8:0", content="swap"),)),
+        ("swap.use", (Ref(number="104:0", content="swap"),)),
+        ("swap.file", (Ref(number="8:0", content="ext4"),)),
+    ]
+    first, second = (each.layer for each in found[:2])
+    assert isinstance(first, Area)
+    assert isinstance(second, Area)
+    assert (first.label, first.uuid, first.hibernated) == ("sw", UUID.lower(), False)
+    assert second.hibernated
