@@ -73,25 +73,28 @@ class Draft:
         graph = assemble(self._entries)
         shared = [each for each in graph if "#" in each and not isinstance(graph[each], Disk)]
         problems += [f"{each.split('#')[0]}: there are two of these" for each in shared[::2]]
-        for id_ in graph:
-            container = graph[id_]
-            parts = graph.parts(container)
+        resolved: dict[str, Layer] = {}
+        spaces: dict[str, int] = {}
+        for layer in graph.layers():
+            # Below comes before above, so a part is resolved by its container before it is looked at itself.
+            container = resolved.get(layer.id, layer)
+            below = [spaces[each] for each in graph.on(layer.id)]
+            spaces[layer.id] = container.device.size if container.device else container.usable(below) or 0
+            parts = graph.parts(layer)
             if not parts:
                 continue
-            space = graph.space(container) or sum(graph.space(each) for each in graph.under(container))
             try:
-                arranged = container.arrange(space, parts)
+                arranged = container.arrange(spaces[layer.id] or sum(below), parts)
             except ValueError as error:
-                problems.append(f"{id_}: {error}")
+                problems.append(f"{layer.id}: {error}")
                 continue
-            graph = graph.plus(
-                (msgspec.structs.replace(after, id=before.id), graph.on(before.id))
-                for before, after in zip(parts, arranged, strict=True)
-            )
+            for part, after in zip(parts, arranged, strict=True):
+                resolved[part.id] = msgspec.structs.replace(after, id=part.id)
         if problems:
             raise InvalidLayout(problems)
+        final = (resolved.get(each.id, each) for each in graph.layers())
         active = (
             (each if each.state else msgspec.structs.replace(each, state=State.ACTIVE), graph.on(each.id))
-            for each in graph.layers()
+            for each in final
         )
         return Wanted(graph=graph.plus(active), takes=tuple(sorted(self._disks)), named=self._named)
