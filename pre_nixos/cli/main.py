@@ -45,15 +45,14 @@ class Command(Protocol):
 
 def run() -> None:
     """Run the program, and leave it with the status of what it did."""
-    session = Session(stdout=sys.stdout, stderr=sys.stderr, stdin=sys.stdin, environ=os.environ)
-    status = main(sys.argv[1:], session)
-    # What is left to tidy up is the system's to reclaim, and it does so quicker than Python.
-    for screen, stream in ((session.out, sys.stdout), (session.err, sys.stderr)):
-        try:
-            stream.flush()
-        except OSError:
-            screen.close()
-    os._exit(status)
+    # Whoever started us may have closed any of these.
+    stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115 - as long as the program runs
+    stdout, stderr = (
+        each or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - as above
+        for each in (sys.stdout, sys.stderr)
+    )
+    session = Session(stdout=stdout, stderr=stderr, stdin=stdin, environ=os.environ)
+    sys.exit(main(sys.argv[1:], session))
 
 
 def main(words: Sequence[str], session: Session) -> int:

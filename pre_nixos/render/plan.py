@@ -86,7 +86,8 @@ class PlanText:
         disks = [before[each] for each in lost if each in before]
         for disk in sorted_layers(disks, self._names):
             yield from wrapped((Span(full_name(disk, self._names), Style.NAME),), self._width, margin="  ")
-            going = [each for each in lost[disk.id] if not each.ephemeral]
+            removed = {each.id for each in lost[disk.id] if not each.ephemeral}
+            going = [before[each] for each in _upwards(disk.id, before, self._names) if each in removed]
             own = [each for each in going if len(before.disks(each.id)) == 1]
             pieces = [joined(self._lost(each) for each in own)] if own else []
             pieces += self._shared([each for each in going if each not in own], told)
@@ -152,9 +153,23 @@ class PlanText:
                 yield (*head, Span(", as above", Style.FAINT))
                 continue
             told.add(layer.id)
-            above = [before[each] for each in before.above(layer.id) if each in ids]
+            above = [before[each] for each in _upwards(layer.id, before, self._names) if each in ids]
             rest = joined(self._lost(each) for each in above)
             yield (*head, Span(", and with it "), *rest) if rest else head
+
+
+def _upwards(start: str, graph: DeviceGraph, names: Mapping[str, str]) -> Sequence[str]:
+    """Name what stands on a layer, each followed by what stands on it."""
+    found: dict[str, None] = {}
+    waiting = [start]
+    while waiting:
+        each = waiting.pop()
+        if each not in found:
+            found[each] = None
+            above = sorted_layers([graph[one] for one in graph.standing_on(each)], names)
+            waiting += [one.id for one in reversed(above)]
+    del found[start]
+    return list(found)
 
 
 def is_done(plan: Plan) -> bool:

@@ -76,14 +76,14 @@ def joined(pieces: Iterable[Line], separator: str = ", ") -> Line:
 
 
 def wrapped(spans: Line, width: int, *, margin: str = "", taken: int = 0) -> Sequence[Line]:
-    """Break a line at spaces so that it fits; a longer word stays whole.
+    """Break a line at spaces so that it fits, and a word that alone is too long wherever it must be.
 
     Lines after the first begin with the margin; of the first, so many columns are taken already.
     """
     lines: list[list[Span]] = [[]]
     used, start = taken, taken
     for span in spans:
-        for word in _words(span.text):
+        for word in _words(span.text, max(width - len(margin), 1)):
             if used > start and used + len(word.rstrip()) > width:
                 lines.append([Span(margin, Style.FAINT)] if margin else [])
                 used = start = len(margin)
@@ -104,11 +104,13 @@ def paragraph(text: str, width: int, *, indent: int = 0, style: Style = Style.PL
     return out
 
 
-def _words(text: str) -> Iterable[str]:
-    """Cut text after each space, so that the pieces together are the text."""
+def _words(text: str, longest: int) -> Iterable[str]:
+    """Cut text after each space, and anywhere in a word that is too long: the pieces together are the text."""
     start = 0
     while start < len(text):
         end = text.find(" ", start)
         end = len(text) if end < 0 else end + 1
+        if end - start > longest + 1:
+            end = start + longest
         yield text[start:end]
         start = end

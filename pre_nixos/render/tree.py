@@ -92,9 +92,12 @@ class _Tree:
         # Who stands first is drawn first, and what stands on several is drawn in full where it is met first.
         items = [self._item(each) for group in (disks, others) for each in sorted_layers(group, self._names)]
         rows = [row for item in items for row in self._rows(item, "", "")]
-        column = max((len(row.guide) + len(plain(row.item.name)) for row in rows), default=0)
+        # A line that says nothing more needs no column.
+        full = [row for row in rows if row.item.size or row.item.details]
         most = self._width - self._margin - SIZE_WIDTH - 4 - NARROWEST
-        column = max(12, min(column, most))
+        lengths = [len(row.guide) + len(plain(row.item.name)) for row in full]
+        # A name longer than that hangs over; the others need not suffer for it.
+        column = max((each for each in lengths if each <= most), default=min(most, 12))
         return [line for row in rows for line in self._laid_out(row, column)]
 
     @property
@@ -141,15 +144,15 @@ class _Tree:
         size, said = f"  {item.size:>{SIZE_WIDTH}}  ", joined(item.details)
         start = self._margin + column + len(size)
         below = f"{' ' * self._margin}{row.below}"[: start - 2].ljust(start)
-        used = len(plain(head))
+        used, most = len(plain(head)), self._margin + column
         if not item.size and not said:
-            yield head
+            yield from wrapped(head, self._width, margin=below[:most])
             return
-        if used > self._margin + column and used + len(size) + NARROWEST // 2 > self._width:
+        if used > most and used + len(size) + NARROWEST // 2 > self._width:
             # Hardly anything fits behind a name as long as this: the rest gets a line of its own.
-            yield head
-            head, used = (Span(below[: -len(size)], Style.FAINT),), 0
-        gap = " " * (self._margin + column - used)
+            yield from wrapped(head, self._width, margin=below[:most])
+            head, used = (Span(below[:most], Style.FAINT),), most
+        gap = " " * (most - used)
         first, *more = wrapped(said, self._width, margin=below, taken=max(used + len(gap + size), start))
         yield (*head, Span(gap), Span(size, Style.SIZE), *first)
         yield from more
