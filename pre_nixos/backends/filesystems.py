@@ -36,7 +36,7 @@ MAKERS = {
     "ext3": ("mkfs.ext3", "-q", "-F"),
     "ext2": ("mkfs.ext2", "-q", "-F"),
     "xfs": ("mkfs.xfs", "-q", "-f"),
-    "vfat": ("mkfs.vfat",),
+    "vfat": ("mkfs.vfat", "--mbr=n"),
 }
 """How each type is made. The device was proven blank by then, so forcing overrides nothing."""
 

@@ -37,6 +37,7 @@ class Loop(Layer, tag="loop"):
     """A file, or a device, made to look like a disk."""
 
     ephemeral = True
+    anchored = False
     file: Name[str]
     """The path of what is behind it, as the kernel says it."""
     offset: Fact[int] = 0

@@ -156,7 +156,7 @@ class _Apply:
     def _why_stop(self, ended: Round, after: Plan, count: int) -> str:
         """Say why there is no point in going on; empty if there is."""
         if self.cancel():
-            return f"Stopped, as asked, before: {ended.failed}." if ended.failed else "Stopped, as asked."
+            return f"Stopped, as asked, before {ended.failed}." if ended.failed else "Stopped, as asked."
         if after.objections:
             return "\n".join([*filter(None, [ended.problem]), *(str(each) for each in after.objections)])
         if count >= ROUNDS:

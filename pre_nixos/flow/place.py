@@ -32,9 +32,9 @@ def locate(layer: str, graph: DeviceGraph, disks: Mapping[str, str], reader: Rea
     """Find the device of a layer, given the numbers of the disks by id."""
     answer = Located(error=f"{layer} stands on none of the disks that are held")
     for start, trail in islice(_routes(layer, graph), ROUTES):
-        if start not in disks:
+        if start and start not in disks:
             continue
-        answer = reader.ask(Locate(start=disks[start], trail=tuple(trail)))
+        answer = reader.ask(Locate(start=disks[start] if start else "", trail=tuple(trail)))
         if answer.number:
             return answer
     return answer
@@ -47,6 +47,9 @@ def _routes(layer: str, graph: DeviceGraph) -> Iterator[tuple[str, Sequence[Mark
         yield layer, ()
         return
     mark = graph[layer].mark()
+    if mark is not None and not graph[layer].anchored:
+        yield "", [Mark(attributes=dict(mark))]
+        return
     for support in graph.on(layer):
         for start, trail in _routes(support, graph):
             yield start, [*trail, Mark(attributes=dict(mark))] if mark is not None else trail

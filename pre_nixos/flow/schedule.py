@@ -134,7 +134,11 @@ class _Removals:
                 alone.add(id_)
             else:
                 self.stuck.append(_cannot(layer, "removed", calls))
-        for id_ in reversed(going):
+        # Of two contents of one device, the one with parts first: while they are there, the device is not free.
+        depth: dict[str, int] = {}
+        for id_ in there:
+            depth[id_] = 1 + max((depth[each] for each in there.on(id_)), default=-1)
+        for id_ in sorted(going, key=lambda each: (-depth[each], not there.parts(there[each]))):
             if id_ in alone:
                 swept = [each for each in there.above(id_) if each not in alone and not there[each].ephemeral]
                 self.actions += [

@@ -20,8 +20,10 @@ A = TypeVar("A")
 
 
 class TakeLock(Data, tag="take-lock", tag_field="deed"):
-    """Become the one apply, wipe or mount of this machine; children inherit the lock, so it outlives a killed parent
-    for just as long as something it started still runs."""
+    """Become the one apply, wipe or mount of this machine.
+
+    Children inherit the lock, so it outlives a killed parent for just as long as something it started still runs.
+    """
 
     path: str
     holder: str

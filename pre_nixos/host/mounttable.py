@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 
+KERNEL_PLACES = ("/proc", "/sys", "/dev")
+"""Where the kernel shows itself; nothing of anybody's is mounted there."""
+
+
 class Line(NamedTuple):
     """One line of a mountinfo, see proc(5)."""
 
@@ -100,16 +104,19 @@ def namespace_of(entry: MountEntry) -> int | None:
 
 
 def _entry(line: Line, namespace: str, resolve: Callable[[str], str]) -> MountEntry | None:
-    """Make an entry of a line if it is a mount of a block device.
+    """Make an entry of a line if somebody may want to know of it.
 
-    A filesystem over several devices has a number that belongs to none of them; the device is then what the source
+    That is every mount of a block device, and in our own namespace whatever else takes a place in the tree. A
+    filesystem over several devices has a number that belongs to none of them; the device is then what the source
     says. A btrfs whose source leads nowhere is kept as it is, for it has devices all the same.
     """
     device = line.device
     if device.startswith("0:"):
         number = resolve(line.source) if line.source.startswith("/") else ""
         if not number and line.type != "btrfs":
-            return None
+            if namespace or line.at.startswith(KERNEL_PLACES):
+                return None
+            device = ""
         device = number or device
     return MountEntry(
         device=device,

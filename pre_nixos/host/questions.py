@@ -206,7 +206,7 @@ class MountEntry(Data):
     """One line of a mountinfo."""
 
     device: str
-    """`major:minor`."""
+    """`major:minor`; empty for a mount of no block device, such as a tmpfs."""
     root: str
     at: str
     type: str
@@ -266,7 +266,7 @@ class Locate(Question[Located], tag="locate"):
     """Follow sysfs from one device upwards, through partitions and holders, by the marks of each layer on the way."""
 
     start: str
-    """`major:minor` of a disk."""
+    """`major:minor` of a disk; empty to look for the first mark among all devices."""
     trail: tuple[Mark, ...] = ()
 
 

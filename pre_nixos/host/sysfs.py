@@ -138,15 +138,15 @@ class Sysfs(Data):
 
     def locate(self, start: str, trail: Iterable[Mark]) -> Located:
         """Follow the marks upwards from a device; see `Locate`."""
-        name = self.name(start)
-        if not name:
+        name = self.name(start) if start else ""
+        if start and not name:
             return Located(error=f"there is no block device {start}")
         for mark in trail:
-            matches = self._nearest(name, mark)
+            matches = self._nearest(name, mark) if name else self._anywhere(mark)
             if len(matches) != 1:
                 wanted = ", ".join(f"{key}={value}" for key, value in sorted(mark.attributes.items()))
                 which = f"{len(matches)} devices ({', '.join(matches)})" if matches else "no device"
-                return Located(error=f"{which} above {name} with {wanted}")
+                return Located(error=f"{which} above {name or 'anything'} with {wanted}")
             name = matches[0]
         number = self.number(name)
         return Located(number=number, name=name) if number else Located(error=f"{name} went away")
@@ -166,6 +166,9 @@ class Sysfs(Data):
                 return matches
             level = above
         return []
+
+    def _anywhere(self, mark: Mark) -> list[str]:
+        return [name for name in _list(f"{self.root}/class/block") if self._shows(name, mark)]
 
     def _shows(self, name: str, mark: Mark) -> bool:
         for attribute, wanted in mark.attributes.items():

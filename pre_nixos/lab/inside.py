@@ -24,7 +24,7 @@ _MS_MOVE = 8192
 _POWER_OFF = 0x4321FEDC
 _NR_FINIT_MODULE = 313
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
-EMPTY = ("run", "tmp", "var", "root", "home", "mnt")
+EMPTY = ("run", "tmp", "var", "root", "home")
 """Directories that start empty in the guest, whatever the host has there."""
 
 
@@ -57,6 +57,9 @@ def build_root(settings: BootSettings) -> None:
     mount("lab", "/run", "tmpfs")
     for name in ("upper", "work", "root"):
         os.mkdir(f"/run/{name}")
+    # Systems are mounted at /mnt, so it must be empty and yet no mount itself: an opaque directory of the upper layer.
+    os.mkdir("/run/upper/mnt")
+    os.setxattr("/run/upper/mnt", "trusted.overlay.opaque", b"y")
     mount("lab", "/run/root", "overlay", 0, "lowerdir=/,upperdir=/run/upper,workdir=/run/work")
     for name in EMPTY:
         os.makedirs(f"/run/root/{name}", exist_ok=True)

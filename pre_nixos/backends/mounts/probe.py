@@ -18,10 +18,11 @@ SIGNATURES = {"ntfs3": "ntfs", "fuseblk": "ntfs", "msdos": "vfat", "hfsplus": "h
 
 @implements(hooks.probe)
 def find(reader: Reader) -> Iterable[Found]:
-    """Find the mounts of block devices."""
+    """Find the mounts of block devices, and of whatever else takes a place in our own namespace."""
     seen = survey(reader)
     for entry in reader.ask(ReadMounts()).mounts:
-        if entry.device not in seen.by_number:
+        known = entry.device in seen.by_number
+        if entry.namespace and not known:
             continue
         # The process in the label is only a witness; the namespace's own number is what stays.
         namespace, _, witness = entry.namespace.partition(" (")
@@ -35,7 +36,7 @@ def find(reader: Reader) -> Iterable[Found]:
             remark=witness.rstrip(")"),
             state=State.ACTIVE,
         )
-        yield Found(mount, on=[_source(entry)])
+        yield Found(mount, on=[_source(entry)] if known else [])
 
 
 def holding_file(path: str, reader: Reader) -> Sequence[Ref]:

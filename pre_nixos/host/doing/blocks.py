@@ -39,6 +39,10 @@ def zero(place: Place, wanted: Iterable[Range], pins: Pins, effort: Effort) -> s
             pins.add(part.device)
         if parts and os.listdir(f"{place.sysfs}/holders"):
             raise RefusedError(f"{place}: something stands on the whole disk; nothing was written")
+        # Writing what is there already would wear the device, fill a sparse one and make udev look at it again.
+        dirty = [piece for piece in ranges if first_byte_set(place.path, piece) is not None]
+        if not dirty:
+            return f"{place}: {_total(ranges)} read as zeros already"
         # A device without partitions must be ours alone; on a disk the kernel counts its partitions' users as its
         # own, so there it is checked that no byte lies inside one.
         exclusive = 0 if parts else os.O_EXCL
@@ -48,15 +52,15 @@ def zero(place: Place, wanted: Iterable[Range], pins: Pins, effort: Effort) -> s
             raise RefusedError(f"{place} cannot be opened for zeroing: {words(error)}; nothing was written") from error
         try:
             kernel.drop_cache(writer)
-            for piece in ranges:
+            for piece in dirty:
                 effort.wrote = True
                 _write_zeros(writer, place, piece)
             os.fsync(writer)
             kernel.drop_cache(writer)
         finally:
             os.close(writer)
-    _insist(place, ranges, "does not read back as zeros after it was zeroed: the device does not keep what it is told")
-    return f"{place}: zeroed {_total(ranges)} and read them back"
+    _insist(place, dirty, "does not read back as zeros after it was zeroed: the device does not keep what it is told")
+    return f"{place}: zeroed {_total(dirty)} and read them back"
 
 
 def require_clear(place: Place, wanted: Iterable[Range]) -> str:
@@ -133,10 +137,11 @@ def first_byte_set(path: str, wanted: Range) -> int | None:
                 length = min(CHUNK, around.length - done)
                 start = around.start + done
                 data = read_direct(descriptor, buffer, start, length)
-                low = max(wanted.start - start, 0)
-                high = min(wanted.start + wanted.length - start, length)
-                if data[low:high] != _ZEROS[: high - low]:
-                    return start + low + _first_set(data[low:high])
+                if data != _ZEROS[:length]:  # compared whole first: no copy, and nearly always the answer
+                    low = max(wanted.start - start, 0)
+                    high = min(wanted.start + wanted.length - start, length)
+                    if data[low:high] != _ZEROS[: high - low]:
+                        return start + low + _first_set(data[low:high])
                 done += length
         return None
     finally:
@@ -145,6 +150,9 @@ def first_byte_set(path: str, wanted: Range) -> int | None:
 
 def read_direct(descriptor: int, buffer: mmap.mmap, start: int, length: int) -> bytes:
     """Read all of a stretch no longer than the buffer; a bad block comes back short first and as an error then."""
+    count = os.preadv(descriptor, [buffer], start) if length == len(buffer) else 0
+    if count == length:
+        return buffer[:]
     done = 0
     collected: list[bytes] = []
     while done < length:

@@ -191,8 +191,13 @@ def test_mounts_are_found_on_the_content_of_their_device() -> None:
     assert [each.on for each in found] == [
         (Ref(number="8:0", content="btrfs", name="@"),),
         (Ref(number="8:0", content="ntfs"),),
+        (),
     ]
-    assert [each.layer.segment for each in found] == ["mount@/", "mount@/srv in mount namespace 4026532281"]
+    assert [each.layer.segment for each in found] == [
+        "mount@/",
+        "mount@/srv in mount namespace 4026532281",
+        "mount@/elsewhere",
+    ]
     assert found[1].layer.remark == "pid 812 sshd"
 
 

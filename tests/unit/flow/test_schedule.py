@@ -126,7 +126,7 @@ def test_two_pools_of_one_name_match_nothing_and_both_go() -> None:
     )
     plan = schedule(there, wanted_pool(there, *disks_of(there)), registry=TOYS)
     gone = [action.target for action in plan.actions if action.verb is Verb.TEARDOWN]
-    assert gone == ["toy.pool:new#uuid-new-2", "toy.pool:new#uuid-new-1"]
+    assert gone == ["toy.pool:new#uuid-new-1", "toy.pool:new#uuid-new-2"]
     assert plan.reasons["toy.pool:new"].fate is Fate.NEW
     assert not plan.objections
 
