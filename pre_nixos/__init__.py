@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pre_nixos.model.action import Action, Verb
     from pre_nixos.model.codec import Unreadable
     from pre_nixos.model.device import BlockDevice
-    from pre_nixos.model.draft import Draft, InvalidLayout, Wanted
+    from pre_nixos.model.draft import Draft, Handle, InvalidLayout, Wanted
     from pre_nixos.model.graph import DeviceGraph
     from pre_nixos.model.layer import Disk, Layer
     from pre_nixos.model.machine import Machine
@@ -42,7 +42,7 @@ _HOMES = {
     "model.action": ("Action", "Verb"),
     "model.codec": ("Unreadable",),
     "model.device": ("BlockDevice",),
-    "model.draft": ("Draft", "InvalidLayout", "Wanted"),
+    "model.draft": ("Draft", "Handle", "InvalidLayout", "Wanted"),
     "model.graph": ("DeviceGraph",),
     "model.layer": ("Disk", "Layer"),
     "model.machine": ("Machine",),
@@ -60,6 +60,7 @@ __all__ = [
     "Event",
     "Exact",
     "Failed",
+    "Handle",
     "InvalidLayout",
     "Layer",
     "Machine",
