@@ -1,0 +1,34 @@
+"""LVM: volume groups and the volumes in them."""
+
+from __future__ import annotations
+
+from pre_nixos.backends.lvm.activate import switch_off, switch_on
+from pre_nixos.backends.lvm.format import make
+from pre_nixos.backends.lvm.kinds import Group, Orphan, Volume
+from pre_nixos.backends.lvm.modify import change
+from pre_nixos.backends.lvm.objections import object_to
+from pre_nixos.backends.lvm.probe import find
+from pre_nixos.backends.lvm.teardown import remove, remove_orphan
+from pre_nixos.plugin import Backend, hooks, implements
+
+
+@implements(hooks.backend)
+def backend() -> Backend:
+    """Own groups, volumes and stray physical volumes."""
+    return Backend(kinds=[Group, Volume, Orphan], tools=["lvm"])
+
+
+__all__ = [
+    "Group",
+    "Orphan",
+    "Volume",
+    "backend",
+    "change",
+    "find",
+    "make",
+    "object_to",
+    "remove",
+    "remove_orphan",
+    "switch_off",
+    "switch_on",
+]

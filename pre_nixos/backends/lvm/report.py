@@ -1,0 +1,123 @@
+"""What LVM reports, read whole: one JSON document for all groups."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+
+from pre_nixos.backends.lvm.command import SETTINGS
+from pre_nixos.plugin import Command, Data
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+_FIELDS = {
+    "vg": "vg_name,vg_uuid,vg_extent_size,vg_exported",
+    "pv": "pv_uuid,pv_major,pv_minor,pv_missing",
+    "lv": "lv_uuid,lv_name,lv_size,lv_role,lv_health_status,pool_lv,origin,sync_percent",
+    "seg": "lv_uuid,segtype,stripes,data_stripes",
+    "pvseg": "pv_uuid",
+}
+
+
+class Physical(Data):
+    """A physical volume."""
+
+    uuid: str
+    number: str
+    """Of its device; empty if that is missing."""
+
+
+class Logical(Data):
+    """A logical volume that people see; what it is made of inside is left out."""
+
+    uuid: str
+    name: str
+    size: int
+    type: str
+    stripes: int | None = None
+    mirrors: int | None = None
+    pool: str | None = None
+    origin: str | None = None
+    status: str = ""
+    """What LVM says of its health; empty if nothing."""
+    synchronised: float | None = None
+    """Per cent, where there are copies."""
+
+
+class Reported(Data):
+    """One group; without a name, the physical volumes that are in none."""
+
+    name: str = ""
+    uuid: str = ""
+    extent: int = 0
+    exported: bool = False
+    physical: tuple[Physical, ...] = ()
+    logical: tuple[Logical, ...] = ()
+
+
+def question(devices: Iterable[str]) -> Command:
+    """Ask about these devices, by path, and no others; nothing is activated, locked or written."""
+    seen = [word for device in devices for word in ("--devices", device)]
+    fields = [word for section, names in _FIELDS.items() for word in ("--configreport", section, "-o", names)]
+    how = ("--all", "--foreign", "--shared", "--nolocking", "--reportformat", "json", "--units", "b", "--nosuffix")
+    return Command(argv=("lvm", "fullreport", "--config", SETTINGS, *seen, *how, *fields))
+
+
+def read_report(printed: str) -> Sequence[Reported]:
+    """Read everything; what is no report says nothing."""
+    try:
+        document: Any = msgspec.json.decode(printed)
+    except msgspec.DecodeError:
+        return ()
+    groups = cast("Sequence[Mapping[str, Sequence[Mapping[str, str]]]]", document.get("report", ()))
+    return [_group(each) for each in groups]
+
+
+def _group(sections: Mapping[str, Sequence[Mapping[str, str]]]) -> Reported:
+    segments: dict[str, Mapping[str, str]] = {}
+    for segment in sections.get("seg", ()):
+        segments.setdefault(segment["lv_uuid"], segment)
+    physical = tuple(
+        Physical(uuid=each["pv_uuid"], number="" if each["pv_missing"] else f"{each['pv_major']}:{each['pv_minor']}")
+        for each in sections.get("pv", ())
+    )
+    logical = tuple(
+        _logical(each, segments.get(each["lv_uuid"], {}))
+        for each in sections.get("lv", ())
+        if not each["lv_name"].startswith("[")
+    )
+    for group in sections.get("vg", ()):
+        return Reported(
+            name=group["vg_name"],
+            uuid=group["vg_uuid"],
+            extent=int(group["vg_extent_size"]),
+            exported=bool(group["vg_exported"]),
+            physical=physical,
+            logical=logical,
+        )
+    return Reported(physical=physical)
+
+
+def _logical(volume: Mapping[str, str], segment: Mapping[str, str]) -> Logical:
+    kind = segment.get("segtype", "")
+    # raid5_ls and its like are one type with a layout.
+    kind = kind.partition("_")[0] if kind.startswith("raid") else kind
+    if "thicksnapshot" in volume["lv_role"].split(","):
+        kind = "snapshot"
+    images, data = int(segment.get("stripes") or 0), int(segment.get("data_stripes") or 0)
+    striped = kind == "striped" or (kind.startswith("raid") and kind != "raid1")
+    copied = {"raid1": images - 1, "mirror": images - 1, "raid10": images // max(data, 1) - 1}
+    return Logical(
+        uuid=volume["lv_uuid"],
+        name=volume["lv_name"],
+        size=int(volume["lv_size"]),
+        type=kind,
+        stripes=data if striped else None,
+        mirrors=copied.get(kind),
+        pool=volume["pool_lv"].strip("[]") or None,
+        origin=(volume["origin"].strip("[]") or None) if "snapshot" in volume["lv_role"].split(",") else None,
+        status=volume["lv_health_status"],
+        synchronised=float(volume["sync_percent"]) if volume["sync_percent"] else None,
+    )
