@@ -9,7 +9,7 @@ from pre_nixos.render.text import printable
 from pre_nixos.render.words import full_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pre_nixos.flow.outcome import Report, Round
     from pre_nixos.model.action import Action
@@ -30,12 +30,13 @@ def failure(report: Report, names: Mapping[str, str]) -> Iterator[str]:
     last = report.rounds[-1] if report.rounds else None
     action = _failed(last) if last is not None else None
     yield printable_lines(report.problem)
-    if last is not None and action is not None:
-        yield f"It happened at: {printable(action.summary)}{_where(action, report, names)}."
+    if action is not None and report.problem.startswith(action.summary):
+        yield from _where(action, report, names)
+    left = _left(last)
     if last is not None:
-        yield _progress(report, last)
+        yield _progress(report, last, left)
     short = report.shortcomings
-    if short:
+    if short and not left:
         listed = [printable(str(each)) for each in short[:MOST_LISTED]]
         more = f" And {len(short) - MOST_LISTED} more." if len(short) > MOST_LISTED else ""
         yield "Not as wanted: " + "; ".join(listed) + "." + more
@@ -51,14 +52,20 @@ def _failed(last: Round) -> Action | None:
     return next((each for each in last.plan.actions if each.id == last.failed), None)
 
 
-def _where(action: Action, report: Report, names: Mapping[str, str]) -> str:
+def _where(action: Action, report: Report, names: Mapping[str, str]) -> Iterator[str]:
     disks = [full_name(report.before[each], names) for each in action.touches if each in report.before]
-    return f", on {', '.join(disks)}" if disks else ""
+    if disks:
+        yield f"It was at work on {', '.join(disks)}."
 
 
-def _progress(report: Report, last: Round) -> str:
+def _left(last: Round | None) -> Sequence[Action]:
+    if last is None:
+        return ()
     done = {each.action for each in last.done}
-    left = [each for each in last.plan.actions if each.id not in done]
+    return [each for each in last.plan.actions if each.id not in done]
+
+
+def _progress(report: Report, last: Round, left: Sequence[Action]) -> str:
     text = f"Done: {counted(report.actions, 'action')}"
     text += f", the last of them: {printable(last.done[-1].summary)}." if last.done else "."
     if left:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from pre_nixos.cli.complaint import Complaint, Outcome, Usage
@@ -143,10 +144,12 @@ def _carry_out(
     from pre_nixos.flow.outcome import Failed
     from pre_nixos.hooks.registry import PluginError
 
-    log = _log(arguments.log)
     heard = session.err.descriptor() if session.err.is_terminal else None
     try:
-        with Interrupts(heard) as stop, display_on(session.err) as display:
+        with ExitStack() as stack:
+            log = _log(arguments.log, stack)
+            stop = stack.enter_context(Interrupts(heard))
+            display = stack.enter_context(display_on(session.err))
 
             def observe(event: Event) -> None:
                 display(event)
@@ -216,9 +219,9 @@ def _failed(report: Report, arguments: argparse.Namespace, names: Mapping[str, s
     return Complaint(*problems, advice=advice, outcome=Outcome.FAILED, has_result=arguments.json)
 
 
-def _log(path: str | None) -> Callable[[Event], None]:
+def _log(path: str | None, stack: ExitStack) -> Callable[[Event], None]:
     if path is None:
         return lambda _: None
     from pre_nixos.cli.log import event_log
 
-    return event_log(path)
+    return event_log(stack.enter_context(open(path, "a", encoding="utf-8", buffering=1)))

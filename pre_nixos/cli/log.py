@@ -10,13 +10,13 @@ import structlog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TextIO
 
     from pre_nixos.flow.outcome import Event
 
 
-def event_log(path: str) -> Callable[[Event], None]:
+def event_log(file: TextIO) -> Callable[[Event], None]:
     """Give an observer that appends to a file; a file that can no longer be written stops nothing."""
-    file = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - it is written to until the program ends
     log: Any = structlog.wrap_logger(
         structlog.WriteLogger(file),
         processors=[

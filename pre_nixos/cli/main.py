@@ -81,7 +81,7 @@ def main(words: Sequence[str], session: Session) -> int:
 
 def _json_first(words: Sequence[str]) -> tuple[Sequence[str], bool]:
     """Allow `--json` before the command too."""
-    return (words[1:], True) if words[:1] == ["--json"] else (words, False)
+    return (words[1:], True) if words and words[0] == "--json" else (words, False)
 
 
 def _command(name: str, words: Sequence[str], session: Session, *, as_json: bool) -> int:

@@ -46,6 +46,10 @@ def _announced(event: Planned) -> str:
     return f"Not everything was as wanted; {event.actions} more to do." if event.actions else ""
 
 
+def _first_line(text: str) -> str:
+    return printable(text.partition("\n")[0])
+
+
 class PlainDisplay:
     """One line an action: what it is when it begins, how long it took when it is over."""
 
@@ -71,7 +75,7 @@ class PlainDisplay:
                 if event.ok:
                     self._write(f"{event.seconds:.1f} s", goes_on=True)
                 else:
-                    self._write(f"FAILED after {event.seconds:.1f} s", goes_on=True)
+                    self._write(f"FAILED after {event.seconds:.1f} s: {_first_line(event.problem)}", goes_on=True)
             case Looking():
                 self._write("Looking at the machine again." if event.round > 1 else "Looking at the machine.")
             case Planned():
@@ -144,7 +148,8 @@ class LiveDisplay:
             case ActionEnded():
                 progress.advance(task)
                 sign, style = ("done  ", "green") if event.ok else ("FAILED", "bold red")
-                progress.print(f"{sign} {event.seconds:6.1f} s  {self._summary}", style=style, highlight=False)
+                why = "" if event.ok else f": {_first_line(event.problem)}"
+                progress.print(f"{sign} {event.seconds:6.1f} s  {self._summary}{why}", style=style, highlight=False)
             case Looking():
                 again = " again" if event.round > 1 else ""
                 progress.update(task, description=f"Looking at the machine{again}", total=None)

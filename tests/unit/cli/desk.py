@@ -80,6 +80,11 @@ class Ran:
         self.out = out
         self.err = err
 
+    @property
+    def complaint(self) -> str:
+        """What was said on standard error, wherever its lines were broken."""
+        return " ".join(self.err.split())
+
     def json(self) -> dict[str, object]:
         return cast("dict[str, object]", msgspec.json.decode(self.out))
 

@@ -13,6 +13,8 @@ ACTIVE, INACTIVE = State.ACTIVE, State.INACTIVE
 OLD = Ref(kind="toy.pool", uuid="uuid-old-1")
 IN_USE = Ref(number="250:1", content="toystuff")
 
+LONG = "a-name-that-goes-on-and-on-until-it-is-longer-than-its-column"
+
 
 def dirty() -> Machine:
     """Two disks with the remains of an earlier install, one that is left alone, and one nobody understands."""
@@ -42,7 +44,7 @@ def tricky() -> Machine:
         Found(lame, on=[A, B]),
         Found(
             Slot(
-                name="a-name-that-goes-on-and-on-until-it-is-longer-than-its-column",
+                name=LONG,
                 device=slot_device(1),
                 state=ACTIVE,
             ),
