@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from pre_nixos.plugin import (
+    WINDOWS,
     Action,
     Await,
     Backend,
@@ -16,11 +17,13 @@ from pre_nixos.plugin import (
     Layer,
     Name,
     Node,
+    Objection,
     Passing,
     RequireFree,
     Run,
     State,
     Verb,
+    Zero,
     for_kind,
     hooks,
     implements,
@@ -30,7 +33,7 @@ from pre_nixos.plugin import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from pre_nixos.plugin import BlockNode, DeviceGraph, Reader
+    from pre_nixos.plugin import BlockNode, DeviceGraph, Plan, Reader
 
 KNOWN = ("LVM-", "CRYPT-")
 """How the UUIDs begin of devices whose own plugins say what they are: no need to ask for their tables."""
@@ -66,9 +69,6 @@ class Mapped(Layer, tag="dm"):
     """What its table is made of: `linear`, `multipath`, `linear+striped`."""
     uuid: Fact[str] = ""
     suspended: Passing[bool] = False
-
-    # It lives in the kernel's memory alone; the bytes it shows stay where they are.
-    ephemeral: ClassVar[bool] = True
 
     def describe(self) -> str:
         """What its table is made of."""
@@ -126,10 +126,9 @@ def targets_of(tables: str) -> Mapping[str, str]:
 
 
 @for_kind(hooks.deactivate, Mapped)
-def remove(layer: Mapped, graph: DeviceGraph) -> Sequence[Action]:
-    """Take the device out of the kernel; what it shows of the devices below stays there."""
+def unmap(layer: Mapped, graph: DeviceGraph) -> Sequence[Action]:
+    """Take the device out of the kernel; what it showed of the devices below stays there."""
     node = Node(layer=layer.id)
-    below = ", ".join(each.title for each in graph.under(layer)) or "nothing"
     # One that stands still cannot be opened to see whether it is free; dmsetup refuses if it is not.
     free = () if layer.suspended else (RequireFree(target=node),)
     steps = (
@@ -137,4 +136,41 @@ def remove(layer: Mapped, graph: DeviceGraph) -> Sequence[Action]:
         Run(argv=("dmsetup", "remove", "--retry", "--", layer.name)),
         Await(target=node, present=False),
     )
-    return [Action(verb=Verb.DEACTIVATE, target=layer.id, summary=f"unmap {layer.name} from {below}", steps=steps)]
+    summary = f"unmap {layer.name} from {_below(layer, graph)}"
+    return [Action(verb=Verb.DEACTIVATE, target=layer.id, summary=summary, steps=steps)]
+
+
+@for_kind(hooks.teardown, Mapped)
+def clear(layer: Mapped, graph: DeviceGraph) -> Sequence[Action]:
+    """Clear both ends of the devices below: nobody knows which parts of them it showed."""
+    nodes = [Node(layer=each.id) for each in graph.devices(layer)]
+    free = [RequireFree(target=node) for node in nodes]
+    zero = [Zero(target=node, ranges=WINDOWS) for node in nodes]
+    summary = f"clear what {layer.name} showed of {_below(layer, graph)}"
+    return [
+        Action(verb=Verb.TEARDOWN, target=layer.id, summary=summary, steps=(*free, *zero), destroys=(layer.id,)),
+    ]
+
+
+def _below(layer: Mapped, graph: DeviceGraph) -> str:
+    return ", ".join(each.title for each in graph.under(layer)) or "nothing"
+
+
+@implements(hooks.objections)
+def objections(plan: Plan) -> Iterable[Objection]:
+    """Lose nothing that was to stay for the sake of a table somebody set up over it."""
+    there, wanted = plan.before, plan.wanted.graph
+    for mapped in there.of(Mapped):
+        beside = {each for support in there.on(mapped.id) for each in there.standing_on(support)}
+        for id_ in sorted(beside & plan.reasons.keys()):
+            other, wish = there[id_], wanted.get(id_)
+            if wish is not None and plan.reasons[id_].fate.removes and not _differs(wish, other):
+                yield Objection(
+                    subject=mapped.id,
+                    text=f"{mapped.title} shares a device with {other.title}, which was to stay.",
+                    remedy=f"Remove it first: dmsetup remove {mapped.name!r}.",
+                )
+
+
+def _differs(wish: Layer, there: Layer) -> bool:
+    return type(wish) is not type(there) or bool(wish.mismatches(there))

@@ -165,6 +165,7 @@ def _settings(new: Backing, old: Backing) -> Iterable[Step]:
         yield SetAttribute(target=node, attribute="bcache/cache_mode", value=new.mode)
     if new.label is not None and (made or new.label != old.label):
         yield SetAttribute(target=node, attribute="bcache/label", value=new.label)
+        yield Await(target=node)  # udev is told of a new label, and looks at the device
 
 
 def _cleared(layer: Layer, below: Layer) -> Sequence[Action]:

@@ -125,6 +125,7 @@ def test_making_one() -> None:
         Await(target=ITSELF),
         SetAttribute(target=ITSELF, attribute="bcache/cache_mode", value="writeback"),
         SetAttribute(target=ITSELF, attribute="bcache/label", value="data"),
+        Await(target=ITSELF),
     )
 
 

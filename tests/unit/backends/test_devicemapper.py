@@ -6,9 +6,11 @@ import pytest
 
 from pre_nixos.backends import devicemapper
 from pre_nixos.backends.devicemapper import Mapped, mangled, plain, targets_of
+from pre_nixos.backends.filesystems import Filesystem
+from pre_nixos.model.difference import clashes, difference
 from pre_nixos.model.identity import assemble
-from pre_nixos.plugin import Action, Await, Disk, Node, RequireFree, Run, State, Verb
-from tests.unit.backends.replayed import cases, expected_and_found
+from pre_nixos.plugin import WINDOWS, Action, Await, Disk, Node, Plan, RequireFree, Run, State, Verb, Wanted, Zero
+from tests.unit.backends.replayed import cases, expected_and_found, only
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,14 +47,14 @@ def test_a_table_of_several_lines_and_one_that_is_missing() -> None:
 
 
 @pytest.mark.parametrize("stands_still", [False, True])
-def test_removing_one(stands_still: bool) -> None:  # noqa: FBT001 - a column
+def test_unmapping_one(stands_still: bool) -> None:  # noqa: FBT001 - a column
     mapped = Mapped(name="-raw table", suspended=stands_still, state=State.ACTIVE)
     graph = assemble([(Disk(id="disk:a", serial="A"), ()), (mapped, (0,))])
     layer = graph["disk:a/-raw table"]
     node = Node(layer=layer.id)
     free = () if stands_still else (RequireFree(target=node),)
     run = Run(argv=("dmsetup", "remove", "--retry", "--", "-raw table"))
-    assert devicemapper.remove(layer, graph) == [
+    assert devicemapper.unmap(layer, graph) == [
         Action(
             verb=Verb.DEACTIVATE,
             target=layer.id,
@@ -60,3 +62,29 @@ def test_removing_one(stands_still: bool) -> None:  # noqa: FBT001 - a column
             steps=(*free, run, Await(target=node, present=False)),
         )
     ]
+
+
+def test_what_one_showed_is_cleared_on_every_device() -> None:
+    disks = [(Disk(id=f"disk:{each}", serial=each), ()) for each in "ab"]
+    graph = assemble([*disks, (Mapped(name="raw", state=State.ACTIVE), (0, 1))])
+    action = only(devicemapper.clear(graph["dm:raw"], graph))
+    a, b = Node(layer="disk:a"), Node(layer="disk:b")
+    assert action.steps == (
+        RequireFree(target=a),
+        RequireFree(target=b),
+        Zero(target=a, ranges=WINDOWS),
+        Zero(target=b, ranges=WINDOWS),
+    )
+
+
+@pytest.mark.parametrize(("label", "objects"), [("old", True), ("new", False)])
+def test_what_shares_a_device_with_one_is_not_lost_for_it(label: str, objects: bool) -> None:  # noqa: FBT001 - a column
+    disk = (Disk(id="disk:a", serial="A"), ())
+    there = Filesystem(type="ext4", label="old", state=State.ACTIVE)
+    graph = assemble([disk, (there, (0,)), (Mapped(name="raw", state=State.ACTIVE), (0,))])
+    wanted = Wanted(graph=assemble([disk, (Filesystem(type="ext4", label=label), (0,))]), takes=("disk:a",))
+    found = difference(graph, wanted)
+    verdicts = difference(graph, wanted, replace=clashes(found, graph)).verdicts
+    assert verdicts["disk:a/filesystem"].fate.removes
+    said = list(devicemapper.objections(Plan(before=graph, wanted=wanted, reasons=verdicts)))
+    assert [each.subject for each in said] == (["disk:a/raw"] if objects else [])
