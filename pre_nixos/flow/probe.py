@@ -79,9 +79,11 @@ def _untold(graph: DeviceGraph, seen: Survey) -> Iterator[Found]:
     """Find what is on devices beside signatures: bytes that nobody claims, and content that could not be read."""
     standing = {layer.device.number: graph.standing_on(layer.id) for layer in graph.layers() if layer.device}
     for number, content in seen.contents.items():
-        if content.verdict is Verdict.DATA and not content.signatures and not standing.get(number):
+        if number not in standing:
+            continue  # a device inside something else, which answers for what is on it
+        if content.verdict is Verdict.DATA and not content.signatures and not standing[number]:
             yield Found(Unrecognised(what="data", state=State.INACTIVE), on=[number])
-        elif content.verdict not in TOLD and number in standing:
+        elif content.verdict not in TOLD:
             why = f": {content.error}" if content.error else ""
             what = f"its content cannot be told ({content.verdict}{why})"
             yield Found(Unrecognised(what=what, immovable=True, state=State.INACTIVE), on=[number])

@@ -221,7 +221,10 @@ class _Contents:
 
 def _without_shadowed_fallbacks(found: Iterable[Found]) -> Sequence[Found]:
     listed = list(found)
-    claimed = {each.layer.device.number for each in listed if not each.fallback and each.layer.device is not None}
+    sure = [each.layer for each in listed if not each.fallback]
+    claimed = {layer.device.number for layer in sure if layer.device is not None}.union(
+        *(each.inner() for each in sure)
+    )
     return [
         each
         for each in listed

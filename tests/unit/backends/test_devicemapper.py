@@ -6,10 +6,25 @@ import pytest
 
 from pre_nixos.backends import devicemapper
 from pre_nixos.backends.devicemapper import Mapped, mangled, plain, targets_of
+from pre_nixos.backends.dmcrypt import Luks
 from pre_nixos.backends.filesystems import Filesystem
 from pre_nixos.model.difference import clashes, difference
-from pre_nixos.model.identity import assemble
-from pre_nixos.plugin import WINDOWS, Action, Await, Disk, Node, Plan, RequireFree, Run, State, Verb, Wanted, Zero
+from pre_nixos.model.identity import Found, assemble, resolve
+from pre_nixos.plugin import (
+    WINDOWS,
+    Action,
+    Await,
+    BlockDevice,
+    Disk,
+    Node,
+    Plan,
+    RequireFree,
+    Run,
+    State,
+    Verb,
+    Wanted,
+    Zero,
+)
 from tests.unit.backends.replayed import cases, expected_and_found, only
 
 if TYPE_CHECKING:
@@ -88,3 +103,21 @@ def test_what_shares_a_device_with_one_is_not_lost_for_it(label: str, objects: b
     assert verdicts["disk:a/filesystem"].fate.removes
     said = list(devicemapper.objections(Plan(before=graph, wanted=wanted, reasons=verdicts)))
     assert [each.subject for each in said] == (["disk:a/raw"] if objects else [])
+
+
+def test_a_device_that_another_plugin_answers_for_is_not_its_own_layer() -> None:
+    def device(number: str) -> BlockDevice:
+        return BlockDevice(name=f"dm-{number[-1]}", number=number, size=512)
+
+    disk = BlockDevice(name="sda", number="8:0", size=1024)
+    volume = Luks(mapper="sums", hidden=("254:0",), state=State.ACTIVE, device=device("254:1"))
+    graph = resolve(
+        [
+            Found(Disk(serial="A", device=disk)),
+            Found(Mapped(name="sums_dif", device=device("254:0")), on=["8:0"], fallback=True),
+            Found(Mapped(name="sums", device=device("254:1")), on=["254:0"], fallback=True),
+            Found(Mapped(name="raw", device=device("254:2")), on=["8:0"], fallback=True),
+            Found(volume, on=["8:0"]),
+        ]
+    )
+    assert sorted(each.kind for each in graph.layers()) == ["disk", "dm", "luks"]
