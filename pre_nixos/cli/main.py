@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import TYPE_CHECKING, Protocol, cast
@@ -51,8 +52,17 @@ def run() -> None:
         each or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - as above
         for each in (sys.stdout, sys.stderr)
     )
+    # Nearly all that is ever made here is made at the start and stays: looking for garbage finds none.
+    gc.set_threshold(100_000)
     session = Session(stdout=stdout, stderr=stderr, stdin=stdin, environ=os.environ)
-    sys.exit(main(sys.argv[1:], session))
+    status = main(sys.argv[1:], session)
+    for screen, stream in ((session.out, stdout), (session.err, stderr)):
+        try:
+            stream.flush()
+        except OSError:
+            screen.close()
+    # Python would take a tenth of the time a plan takes to tidy up what the system reclaims at once.
+    os._exit(status)
 
 
 def main(words: Sequence[str], session: Session) -> int:

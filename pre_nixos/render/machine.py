@@ -12,6 +12,7 @@ from pre_nixos.render.tree import WIDTH, tree
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from pre_nixos.model.graph import DeviceGraph
     from pre_nixos.model.machine import Machine
 
 NO_DISKS = "No disks were found."
@@ -24,12 +25,23 @@ def machine_text(machine: Machine, *, width: int = WIDTH, guides: Guides = UNICO
     yield line(", ".join(printable(each) for each in about if each), Style.FAINT)
     if not machine.graph.of(Disk):
         yield line(NO_DISKS, Style.CAUTION)
-    yield from tree(machine.graph, width=width, guides=guides, notes=_notes(machine), empty="nothing on it")
+    yield from tree(
+        _of_interest(machine.graph), width=width, guides=guides, notes=_notes(machine), empty="nothing on it"
+    )
     remarks = [*machine.remarks]
     if not machine.boot_medium.determined:
         remarks.append(f"It could not be determined what this system runs from: {machine.boot_medium.how}.")
     for remark in remarks:
         yield from paragraph(f"Note: {remark}", width, style=Style.CAUTION)
+
+
+def _of_interest(graph: DeviceGraph) -> DeviceGraph:
+    """Leave out what merely takes a place: a tmpfs stands on no disk, and nothing stands on it."""
+    return graph.without(
+        layer.id
+        for layer in graph.layers()
+        if layer.ephemeral and not graph.on(layer.id) and not graph.standing_on(layer.id) and layer.device is None
+    )
 
 
 def _notes(machine: Machine) -> Mapping[str, Sequence[Line]]:

@@ -14,11 +14,14 @@ from pre_nixos.render.words import full_name, name_of, sorted_layers
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from pre_nixos.model.action import Action
     from pre_nixos.model.graph import DeviceGraph
     from pre_nixos.model.layer import Layer
     from pre_nixos.model.plan import Plan
 
 NOTHING_TO_DO = "Everything is as wanted: there is nothing to do."
+MOST_NAMED = 4
+"""So many disks of an action are named; more are counted."""
 
 _GOES = Mark("-", Style.GONE)
 _MADE = Mark("+", Style.MADE)
@@ -72,11 +75,11 @@ class PlanText:
 
     def before(self) -> Sequence[Line]:
         """What stands on the disks now."""
-        return self._tree(self._plan.before, BEFORE, "nothing on it")
+        return self._tree(self._plan.before, BEFORE)
 
     def after(self) -> Sequence[Line]:
         """What will."""
-        return self._tree(self._plan.wanted.graph, AFTER, "nothing")
+        return self._tree(self._plan.wanted.graph, AFTER, brief=True)
 
     def losses(self) -> Iterator[Line]:
         """For each disk, what is on it that will be gone."""
@@ -104,7 +107,8 @@ class PlanText:
         for position, action in enumerate(self._plan.actions, 1):
             style = Style.PLAIN if action.verb.loses_nothing else Style.CAUTION
             head = Span(f"{position:>{digits}}. ", Style.FAINT)
-            yield from wrapped((head, Span(printable(action.summary), style)), self._width, margin=under)
+            where = Span(self._where(action), Style.FAINT)
+            yield from wrapped((head, Span(printable(action.summary), style), where), self._width, margin=under)
             for step in action.steps if steps else ():
                 said = (Span(under), Span(step_in_words(step), Style.FAINT))
                 yield from wrapped(said, self._width, margin=deeper)
@@ -120,10 +124,18 @@ class PlanText:
             if each.remedy:
                 yield from paragraph(each.remedy, self._width, indent=2, style=Style.FAINT)
 
-    def _tree(self, graph: DeviceGraph, signs: Mapping[Fate, Mark], empty: str) -> Sequence[Line]:
+    def _tree(self, graph: DeviceGraph, signs: Mapping[Fate, Mark], *, brief: bool = False) -> Sequence[Line]:
         reasons = self._plan.reasons
         marks = {each: signs[reasons[each].fate] for each in graph if each in reasons and reasons[each].fate in signs}
-        return tree(graph, width=self._width, guides=self._guides, names=self._names, marks=marks, empty=empty)
+        return tree(
+            graph,
+            width=self._width,
+            guides=self._guides,
+            names=self._names,
+            marks=marks,
+            empty="nothing on it",
+            brief=brief,
+        )
 
     def _section(self, heading: str, content: Iterable[Line], *, first: bool = False) -> Iterator[Line]:
         lines = list(content)
@@ -133,6 +145,13 @@ class PlanText:
             if heading:
                 yield line(heading, Style.HEADING)
             yield from lines
+
+    def _where(self, action: Action) -> str:
+        """Name the disks of an action briefly, where the kernel has names for them."""
+        known = sorted(self._names[each] for each in action.touches if each in self._names)
+        if not known or len(known) < len(action.touches):
+            return ""
+        return f" ({', '.join(known)})" if len(known) <= MOST_NAMED else f" ({counted(len(known), 'disk')})"
 
     def _lost(self, layer: Layer) -> Line:
         content = layer.mark() is None and not self._plan.before.parts(layer)

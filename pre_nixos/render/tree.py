@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pre_nixos.model.layer import Disk, Unrecognised
 from pre_nixos.render.text import UNICODE, Guides, Line, Span, Style, joined, plain, wrapped
-from pre_nixos.render.words import details, name_of, size_of, sorted_layers
+from pre_nixos.render.words import details, kernel_name, name_of, size_of, sorted_layers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -56,13 +56,15 @@ def tree(
     notes: Mapping[str, Sequence[Line]] = {},
     marks: Mapping[str, Mark] | None = None,
     empty: str = "",
+    brief: bool = False,
 ) -> Sequence[Line]:
     """Draw a graph.
 
     `names` are the kernel's names of layers whose devices were made anonymous; `notes` are said of a layer beside what
-    it says of itself; with `marks` every line begins with a column for them; `empty` is said of a disk with nothing on.
+    it says of itself; with `marks` every line begins with a column for them; `empty` is said of a disk with nothing on
+    it; a `brief` tree says nothing more of disks that have a name.
     """
-    return _Tree(graph, width, guides, names, notes, marks, empty).lines()
+    return _Tree(graph, width, guides, names, notes, marks, empty, brief=brief).lines()
 
 
 class _Tree:
@@ -75,6 +77,8 @@ class _Tree:
         notes: Mapping[str, Sequence[Line]],
         marks: Mapping[str, Mark] | None,
         empty: str,
+        *,
+        brief: bool,
     ) -> None:
         self._graph = graph
         self._width = width
@@ -83,6 +87,7 @@ class _Tree:
         self._notes = notes
         self._marks = marks
         self._empty = empty
+        self._brief = brief
         self._drawn: set[str] = set()
 
     def lines(self) -> Sequence[Line]:
@@ -109,7 +114,7 @@ class _Tree:
         mark = self._marks.get(layer.id) if self._marks is not None else None
         style = mark.style if mark is not None else Style.CAUTION if isinstance(layer, Unrecognised) else Style.NAME
         size = size_of(layer, self._graph)
-        said = [*self._notes.get(layer.id, ()), *details(layer, self._names, size)]
+        said = [*self._notes.get(layer.id, ()), *self._details(layer, size)]
         above = [self._graph[each] for each in self._graph.standing_on(layer.id)]
         children = [self._child(each) for each in sorted_layers(above, self._names)]
         if not above and self._empty and isinstance(layer, Disk):
@@ -117,6 +122,13 @@ class _Tree:
         name = (Span(name_of(layer, self._names), style),)
         fixed = layer.device is not None or layer.mark() is not None or len(self._graph.on(layer.id)) > 1
         return _with_joined(_Item(name, size, said, mark, children, fixed=fixed))
+
+    def _details(self, layer: Layer, size: str) -> Iterable[Line]:
+        if isinstance(layer, Disk):
+            return () if self._brief and kernel_name(layer, self._names) else details(layer, self._names, size)
+        disks = self._graph.disks(layer.id)
+        below = kernel_name(self._graph[next(iter(disks))], self._names) if len(disks) == 1 else ""
+        return details(layer, self._names, size, below)
 
     def _child(self, layer: Layer) -> _Item:
         if layer.id not in self._drawn:

@@ -38,7 +38,8 @@ def name_of(layer: Layer, names: Mapping[str, str] = {}) -> str:
         said = _describe(layer, "")
         # A description that begins with a word stands for itself (`ext4 'home'`); a label does not.
         return printable(said) if said[:1].isalpha() else printable(f"{_kind(layer)} {said}".rstrip())
-    return printable(layer.title.replace(layer.kind, _kind(layer), 1))
+    # Which plugin's array it is, people know by what is said of it.
+    return printable(layer.title.replace(layer.kind, layer.kind.rpartition(".")[2], 1))
 
 
 def full_name(layer: Layer, names: Mapping[str, str] = {}) -> str:
@@ -67,8 +68,12 @@ def size_of(layer: Layer, graph: DeviceGraph | None = None) -> str:
     return human(offered) if offered else ""
 
 
-def details(layer: Layer, names: Mapping[str, str] = {}, size: str = "") -> Iterator[Line]:
-    """Say what else there is to know of a layer, the most telling first; `size` is what was said already."""
+def details(layer: Layer, names: Mapping[str, str] = {}, size: str = "", below: str = "") -> Iterator[Line]:
+    """Say what else there is to know of a layer, the most telling first.
+
+    `size` is what was said of it already; `below` is what the kernel calls the disk it is a part of, from which follows
+    what it calls a partition.
+    """
     if isinstance(layer, Disk):
         yield from _disk_details(layer, names)
     else:
@@ -76,7 +81,7 @@ def details(layer: Layer, names: Mapping[str, str] = {}, size: str = "") -> Iter
         if said and not (layer.title == layer.kind or isinstance(layer, Unrecognised) or _is_use(layer)):
             yield (Span(printable(said)),)
         name = kernel_name(layer, names)
-        if name and not name.startswith("dm-"):
+        if name and not name.startswith("dm-") and not (below and name.startswith(below)):
             yield (Span(name, Style.FAINT),)
     yield from _condition(layer)
 
