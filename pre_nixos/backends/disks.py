@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from pre_nixos.plugin import BlockNode
 
-MADE_OF_OTHERS = re.compile(r"(?:md|dm-|loop|bcache|drbd|zd|nullb|device-mapper)\d*.*")
+MADE_OF_OTHERS = re.compile(r"(?:md|dm-|loop|drbd|zd|nullb|device-mapper)\d*.*")
 """Drivers whose devices stand on something else, or on nothing, wherever sysfs puts them."""
 
 FIRMWARE_AREA = re.compile(r"mmcblk\d+(?:boot|gp|rpmb)\d*")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from pre_nixos.backends.btrfs import Btrfs
 from pre_nixos.backends.devicemapper import Mapped
 from pre_nixos.backends.dmcrypt import Luks, Plain
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
     from tests.integration.conftest import BootGuest
 
 MIB = 1 << 20
-GIB = 1 << 30
 
 FORMAT = "cryptsetup luksFormat -q --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --key-file /run/key"
 OPEN = "cryptsetup open --key-file /run/key"
@@ -175,9 +172,8 @@ def test_a_volume_with_checksums(boot_fresh: BootGuest) -> None:
     assert not problems(sweep(guest))
 
 
-@pytest.mark.parametrize("size", [320 * MIB, 2 * GIB])
-def test_btrfs(boot_fresh: BootGuest, size: int) -> None:
-    guest = boot_fresh(lab(*"abcd", size=size))
+def test_btrfs(boot_fresh: BootGuest) -> None:
+    guest = boot_fresh(lab(*"abcd"))
     guest.dirty(POOL, *"abcd")
     graph = probe(guest.host).graph
     assert {each.label: (each.devices, each.remark) for each in graph.of(Btrfs)} == {

@@ -26,3 +26,8 @@ def test_what_is_quoted_is_there(block: str) -> None:
 @pytest.mark.parametrize("block", [each for each in BLOCKS if each.startswith("from pre_nixos.host")])
 def test_what_is_to_be_tried_can_at_least_be_read(block: str) -> None:
     compile(block, "writing-a-plugin.md", "exec")
+
+
+def test_the_library_knows_nothing_of_it() -> None:
+    word = re.compile(r"bcache(?!fs)")
+    assert not [each for each in (ROOT / "pre_nixos").rglob("*.py") if word.search(each.read_text())]
