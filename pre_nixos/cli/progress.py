@@ -104,21 +104,28 @@ class LiveDisplay:
 
     def __init__(self, screen: Screen) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+        from rich.table import Column
 
         self._progress: Progress = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}", markup=False),
+            TextColumn(
+                "{task.description}",
+                markup=False,
+                table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
+            ),
             BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             console=screen.console,
+            expand=True,
             transient=True,
         )
-        self._task = self._progress.add_task("Looking at the machine", total=None)
+        self._task = self._progress.add_task("Looking at the machine", total=None, start=False)
         self._summary = ""
         self._broken = False
 
     def __enter__(self) -> Self:
+        self._progress.start_task(self._task)
         self._progress.start()
         return self
 

@@ -147,9 +147,11 @@ class PlanText:
             yield from lines
 
     def _where(self, action: Action) -> str:
-        """Name the disks of an action briefly, where the kernel has names for them."""
+        """Name the disks of an action briefly, where its own words do not and the kernel has names for them."""
         known = sorted(self._names[each] for each in action.touches if each in self._names)
-        if not known or len(known) < len(action.touches):
+        graphs = (self._plan.wanted.graph, self._plan.before)
+        titles = (graph[each].title for graph in graphs for each in action.touches if each in graph)
+        if not known or len(known) < len(action.touches) or any(each in action.summary for each in titles):
             return ""
         return f" ({', '.join(known)})" if len(known) <= MOST_NAMED else f" ({counted(len(known), 'disk')})"
 

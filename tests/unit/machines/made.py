@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
+from uuid import NAMESPACE_OID, uuid5
 
 from msgspec.structs import replace
 
@@ -19,6 +21,24 @@ from pre_nixos.plugin import BlockDevice, Disk, Exact, Health, Layer, Machine, S
 MIB, GIB, GB, TB = 1024**2, 1024**3, 1000**3, 1000**4
 FOLDER = Path(__file__).parent
 ACTIVE = State.ACTIVE
+
+
+def uuid_of(name: str) -> str:
+    """Give a UUID that is always the same for the same name."""
+    return str(uuid5(NAMESPACE_OID, name))
+
+
+def as_md(uuid: str) -> str:
+    """Write a UUID as mdadm does."""
+    digits = uuid.replace("-", "")
+    return ":".join(digits[start : start + 8] for start in range(0, 32, 8))
+
+
+def as_lvm(uuid: str) -> str:
+    """Write a UUID as LVM does."""
+    digits = uuid.replace("-", "")
+    ends = (0, 6, 10, 14, 18, 22, 26, 32)
+    return "-".join(digits[start:end] for start, end in pairwise(ends))
 
 
 class Rack:
@@ -44,7 +64,7 @@ class Rack:
         return device.number
 
     def table(self, disk: str, name: str, *sizes: tuple[int, str]) -> list[str]:
-        self.put(Table(uuid=f"table-of-{name}", state=ACTIVE), disk)
+        self.put(Table(uuid=uuid_of(f"table {name}"), state=ACTIVE), disk)
         numbers: list[str] = []
         for number, (size, type_) in enumerate(sizes, 1):
             device = self.device(f"{name}{number}", size)
@@ -52,17 +72,19 @@ class Rack:
                 number=number,
                 size=Exact(bytes=size),
                 type=type_,
-                uuid=f"uuid-of-{name}{number}",
+                uuid=uuid_of(f"{name}{number}"),
                 device=device,
                 state=ACTIVE,
             )
-            self.put(partition, Ref(kind="gpt", uuid=f"table-of-{name}"))
+            self.put(partition, Ref(kind="gpt", uuid=uuid_of(f"table {name}")))
             numbers.append(device.number)
         return numbers
 
     def array(self, name: str, node: str, level: str, size: int, *on: str, **more: object) -> str:
         device = self.device(node, size)
-        array = Array(name=name, level=level, members=len(on), uuid=f"array-{name}", device=device, state=ACTIVE)
+        array = Array(
+            name=name, level=level, members=len(on), uuid=as_md(uuid_of(f"array {name}")), device=device, state=ACTIVE
+        )
         self.put(replace(array, **more), *on)
         return device.number
 
@@ -73,21 +95,21 @@ class Rack:
             size=Exact(bytes=size),
             type="linear",
             group=group,
-            uuid=f"volume-{name}",
+            uuid=as_lvm(uuid_of(f"volume {name}")),
             device=device,
             state=ACTIVE,
         )
-        self.put(volume, Ref(kind="lvm.group", uuid=f"group-{group}"))
+        self.put(volume, Ref(kind="lvm.group", uuid=as_lvm(uuid_of(f"group {group}"))))
         return device.number
 
     def group(self, name: str, *on: str) -> None:
-        self.put(Group(name=name, extent_size=4 * MIB, uuid=f"group-{name}", state=ACTIVE), *on)
+        self.put(Group(name=name, extent_size=4 * MIB, uuid=as_lvm(uuid_of(f"group {name}")), state=ACTIVE), *on)
 
     def filesystem(self, on: str, label: str, at: str = "") -> None:
-        self.put(Filesystem(type="ext4", label=label, uuid=f"fs-{label}", state=ACTIVE), on)
+        self.put(Filesystem(type="ext4", label=label, uuid=uuid_of(f"fs {label}"), state=ACTIVE), on)
         if at:
             mount = Mount(at=at, root="/", type="ext4", options=("rw", "relatime"), state=ACTIVE)
-            self.put(mount, Ref(kind="filesystem", uuid=f"fs-{label}"))
+            self.put(mount, Ref(kind="filesystem", uuid=uuid_of(f"fs {label}")))
 
     def machine(self, memory: int) -> Machine:
         tools = ("lvm", "mdadm", "mkfs.ext4", "mkfs.vfat", "mkswap", "swapoff", "udevadm")
@@ -115,8 +137,8 @@ def dirty_server() -> Machine:
         "swap", "md127", "raid1", 3724 * GIB, *members, health=Health.DEGRADED, remark="one of 2 members is missing"
     )
     rack.group("swap", old)
-    rack.put(Area(label="swap", uuid="area", state=ACTIVE), rack.volume("swap", "swap", 64 * GIB))
-    rack.put(Use(state=ACTIVE), Ref(kind="swap", uuid="area"))
+    rack.put(Area(label="swap", uuid=uuid_of("area"), state=ACTIVE), rack.volume("swap", "swap", 64 * GIB))
+    rack.put(Use(state=ACTIVE), Ref(kind="swap", uuid=uuid_of("area")))
     rack.filesystem(rack.volume("swap", "var_log", 16 * GIB), "var_log", at="/var/log/old")
     rack.filesystem(rack.volume("swap", "var_tmp", 32 * GIB), "var_tmp")
     return rack.machine(64 * GIB)
@@ -129,7 +151,7 @@ def twelve_disks() -> Machine:
     for each in "abcd":
         disk = rack.disk(f"sd{each}", 960 * GB, "SAMSUNG MZ7LH960", f"S46PNA0M51234{each}", rotational=False)
         esp, member = rack.table(disk, f"sd{each}", (GIB, "esp"), (892 * GIB, "raid"))
-        rack.put(Filesystem(type="vfat", label="ESP", uuid=f"6A1C-220{each}", state=ACTIVE), esp)
+        rack.put(Filesystem(type="vfat", label="ESP", uuid=f"6A1C-220{each.upper()}", state=ACTIVE), esp)
         main.append(member)
     large: list[str] = []
     for each in "efghijkl":
