@@ -48,7 +48,7 @@ def stop_container(layer: Container, graph: DeviceGraph) -> Sequence[Action]:
     """Stop the arrays in it, then it."""
     inside = graph.parts_of_kind(layer, Subarray)
     steps = tuple(step for each in [*inside, layer] for step in _stopping(each))
-    summary = f"stop the {len(inside)} arrays in the {layer.metadata} container, and the container"
+    summary = f"stop the {layer.metadata} container and what is in it"
     return [Action(verb=Verb.DEACTIVATE, target=layer.id, summary=summary, steps=steps)]
 
 

@@ -37,7 +37,7 @@ def make(layer: Array, graph: DeviceGraph) -> Sequence[Action]:
     steps += [Zero(target=node, ranges=zones) for node in nodes]
     steps += [RequireBlank(target=node) for node in nodes]
     steps += [Run(argv=(*creation(layer, sizes), *nodes)), Await(target=Node(layer=layer.id))]
-    members = ", ".join(device.title for device in devices)
+    members = ", ".join(graph.called(device) for device in devices)
     summary = f"make {layer.level} array {layer.name} on {members}"
     return [Action(verb=Verb.FORMAT, target=layer.id, summary=summary, steps=tuple(steps))]
 

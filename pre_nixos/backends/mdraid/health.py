@@ -45,10 +45,15 @@ class Running(Data):
     resync_start: str = "none"
     slots: tuple[Slot, ...] = ()
 
+    @property
+    def started(self) -> bool:
+        """Whether it is more than a shell that holds its members."""
+        return self.state != "inactive"
+
 
 def of_running(array: Running) -> tuple[Health, str]:
     """Judge an assembled array, and say why."""
-    if array.state == "inactive":
+    if not array.started:
         return Health.FAILED, f"assembled from {len(array.slots)} of its devices, but not started"
     sound = {each.slot for each in array.slots if "in_sync" in each.words and each.slot.isdecimal()}
     filling = {each.slot for each in array.slots if "spare" in each.words and each.slot.isdecimal()} - sound

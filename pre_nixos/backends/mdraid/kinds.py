@@ -51,6 +51,8 @@ class Array(Layer, tag="mdraid.array"):
     """As mdadm writes it."""
     action: Passing[str] = ""
     """What the kernel is doing to it beside its work: `resync`, `recover`, `check`, `idle`."""
+    shell: Passing[str] = ""
+    """The number of its node while it is assembled but not started: it holds its members, and has no bytes."""
 
     def __post_init__(self) -> None:
         """Take the level in every spelling, and keep one."""
@@ -70,6 +72,10 @@ class Array(Layer, tag="mdraid.array"):
     def explains(self) -> frozenset[str]:
         """The superblocks of its members."""
         return frozenset({"linux_raid_member"})
+
+    def inner(self) -> frozenset[str]:
+        """Its node, if that is not yet a device to be read."""
+        return frozenset({self.shell} - {""})
 
     def occupies(self) -> frozenset[str]:
         """Its name below /dev/md."""
@@ -92,10 +98,16 @@ class Container(Layer, tag="mdraid.container"):
     metadata: Name[str]
     """`ddf` or `imsm`."""
     uuid: Fact[str | None] = None
+    shell: Passing[str] = ""
+    """The number of its node, which has no bytes."""
 
     def explains(self) -> frozenset[str]:
         """What the firmware wrote on the disks."""
         return frozenset({Firmware(self.metadata).signature})
+
+    def inner(self) -> frozenset[str]:
+        """Its node, which is no device to be read."""
+        return frozenset({self.shell} - {""})
 
     def describe(self) -> str:
         """Whose metadata it is."""

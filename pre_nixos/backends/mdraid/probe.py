@@ -20,10 +20,12 @@ from pre_nixos.plugin import (
     Health,
     Reader,
     ReadFile,
+    Ref,
     State,
     Survey,
     hooks,
     implements,
+    kind_of,
     survey,
 )
 
@@ -120,8 +122,9 @@ class _Look:
             members=raid_disks,
             uuid=uuid,
             action=running.action,
+            shell="" if running.started else node.number,
             state=State.ACTIVE,
-            device=self.seen.device(node),
+            device=self.seen.device(node) if running.started else None,
             health=health,
             remark=remark,
         )
@@ -158,9 +161,7 @@ class _Look:
         """Give an assembled container of the firmware's metadata."""
         if metadata not in set(Firmware):
             return
-        found = Container(
-            metadata=metadata, uuid=_container_uuid(node), state=State.ACTIVE, device=self.seen.device(node)
-        )
+        found = Container(metadata=metadata, uuid=_container_uuid(node), shell=node.number, state=State.ACTIVE)
         yield Found(found, on=self._members(node))
 
     def subarray(self, node: BlockNode, version: str) -> Iterator[Found]:
@@ -185,7 +186,9 @@ class _Look:
             health=health,
             remark=f"{degraded} of its members are missing" if health is Health.DEGRADED else "",
         )
-        yield Found(array, on=[container.number, *self._members(node)])
+        metadata = container.attributes.get("md/metadata_version", "").removeprefix("external:")
+        inside = Ref(kind=kind_of(Container), name=metadata, uuid=_container_uuid(container) or "")
+        yield Found(array, on=[inside, *self._members(node)])
 
 
 def _uuid(signature: Signature | None, node: BlockNode) -> str | None:
