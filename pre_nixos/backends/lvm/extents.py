@@ -40,20 +40,17 @@ def arranged(volumes: Sequence[Volume], space: int, extent: int) -> Sequence[int
                 waiting.append(position)
                 keep = max(keep, getattr(volume.size, "keep", 0))
                 if volume.type == "thin":
-                    problems.append(
-                        f"{volume.name}: a thin volume takes no space of its own, so there is no rest of it"
-                    )
+                    problems.append(f"{volume.name}: a thin volume takes no space of its own, and so has no rest")
     taken = sum(cost(volumes[position], count, extent) for position, count in counts.items())
     left = total - taken - -(-keep // extent)
     if not problems and left < 0:
-        problems.append(_full(volumes, counts, total, extent))
+        problems.append(_full(volumes, counts, total, extent, keep))
     for rank, position in enumerate(waiting):
         share = left * (rank + 1) // len(waiting) - left * rank // len(waiting)
         counts[position] = _most(volumes[position], share, extent)
         if not problems and counts[position] < 1:
-            problems.append(
-                f"{volumes[position].name}: {_full(volumes, counts, total, extent)}, nothing is left for it"
-            )
+            arithmetic = _full(volumes, counts, total, extent, keep)
+            problems.append(f"nothing is left for {volumes[position].name}: {arithmetic}")
     if problems:
         raise ValueError("; ".join(problems))
     return [counts[position] * extent for position in range(len(volumes))]
@@ -121,7 +118,8 @@ def _most(volume: Volume, available: int, extent: int) -> int:
     return _rounded(volume, low)
 
 
-def _full(volumes: Sequence[Volume], counts: Mapping[int, int], total: int, extent: int) -> str:
+def _full(volumes: Sequence[Volume], counts: Mapping[int, int], total: int, extent: int, keep: int) -> str:
     each = [f"{volumes[at].name} {human(cost(volumes[at], count, extent) * extent)}" for at, count in counts.items()]
+    each += [f"{human(keep)} to stay free"] if keep else []
     asked = " + ".join(each) or "nothing"
     return f"the group has {human(total * extent)} in whole extents, and asked for are {asked}"

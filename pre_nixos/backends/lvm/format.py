@@ -44,7 +44,7 @@ def make(layer: Group, graph: DeviceGraph) -> Sequence[Action]:
     for volume in in_order(parts):
         steps += creation(volume, layer, nodes)
     listed = f" with {', '.join(each.name for each in parts)}" if parts else ""
-    on = ", ".join(device.title for device in devices)
+    on = ", ".join(graph.called(device) for device in devices)
     summary = f"make volume group {layer.name}{listed} on {on}"
     return [Action(verb=Verb.FORMAT, target=layer.id, summary=summary, steps=tuple(steps))]
 

@@ -27,9 +27,8 @@ def find(reader: Reader) -> Iterable[Found]:
         return
     ran = reader.ask(question(labelled.values()))
     for group in read_report(ran.stdout):
-        devices = [each.number for each in group.physical if each.number in seen.by_number]
         if group.uuid:
-            yield from _group(group, devices, seen)
+            yield from _group(group, seen)
         else:
             for each in group.physical:
                 if each.number in seen.by_number:
@@ -52,7 +51,15 @@ def _dm_uuid(node: BlockNode) -> str:
     return node.attributes.get("dm/uuid", "")
 
 
-def _group(group: Reported, devices: Sequence[str], seen: Survey) -> Iterator[Found]:
+def _devices(group: Reported, nodes: Sequence[BlockNode], seen: Survey) -> Sequence[str]:
+    """Give what a group stands on: its physical volumes, and what its active volumes use though no label says so."""
+    own = {node.name for node in nodes}
+    used = {seen.nodes[name].number for node in nodes for name in node.slaves if name in seen.nodes and name not in own}
+    labelled = [each.number for each in group.physical if each.number in seen.by_number]
+    return [*labelled, *sorted(used.difference(labelled))]
+
+
+def _group(group: Reported, seen: Survey) -> Iterator[Found]:
     prefix = f"LVM-{group.uuid.replace('-', '')}"
     nodes = {uuid: node for node in seen.nodes.values() if (uuid := _dm_uuid(node)).startswith(prefix)}
     volumes = [_volume(each, group, prefix, nodes, seen) for each in group.logical]
@@ -74,7 +81,7 @@ def _group(group: Reported, devices: Sequence[str], seen: Survey) -> Iterator[Fo
         health=health,
         remark=remark,
     )
-    yield Found(layer, on=devices)
+    yield Found(layer, on=_devices(group, list(nodes.values()), seen))
     for each in volumes:
         yield Found(each, on=[Ref(kind=layer.kind, uuid=group.uuid)])
 

@@ -116,7 +116,8 @@ def _logical(volume: Mapping[str, str], segment: Mapping[str, str]) -> Logical:
         type=kind,
         stripes=data if striped else None,
         mirrors=copied.get(kind),
-        pool=volume["pool_lv"].strip("[]") or None,
+        # A cache has a pool too, but a hidden one.
+        pool=(volume["pool_lv"] or None) if kind == "thin" else None,
         origin=(volume["origin"].strip("[]") or None) if "snapshot" in volume["lv_role"].split(",") else None,
         status=volume["lv_health_status"],
         synchronised=float(volume["sync_percent"]) if volume["sync_percent"] else None,

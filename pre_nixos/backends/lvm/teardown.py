@@ -30,7 +30,7 @@ def _clearing(layer: Layer, graph: DeviceGraph, what: str) -> Action:
     nodes = [Node(layer=device.id) for device in devices]
     steps: list[Step] = [RequireFree(target=node) for node in nodes]
     steps += [Zero(target=node, ranges=WINDOWS) for node in nodes]
-    named = ", ".join(device.title for device in devices)
+    named = ", ".join(graph.called(device) for device in devices)
     return Action(
         verb=Verb.TEARDOWN,
         target=layer.id,

@@ -97,9 +97,10 @@ def chunk_of(level: Level, asked: int | None) -> int:
 
 def array_size(level: Level, members: Sequence[int], metadata: str, chunk: int | None, spares: int) -> int:
     """How many bytes an array on members of these sizes offers: exactly where it has redundancy, else at least."""
-    if not members:
+    count = len(members) - spares
+    if count < 1:
         return 0
-    count, grain, smallest = len(members) - spares, chunk_of(level, chunk), min(members)
+    grain, smallest = chunk_of(level, chunk), min(members)
     if not level.is_redundant:
         reserved = data_offset(smallest, metadata) or MIB
         return sum(max(0, size - reserved) // grain * grain for size in members)

@@ -257,7 +257,8 @@ def test_format() -> None:
     argv: tuple[str | Node, ...] = (
         *("mdadm", "--create", "/dev/md/main", "--run", "--config=none", "--metadata=1.2", "--level=raid5"),
         *("--raid-devices=3", "--spare-devices=1", "--homehost=any", "--name=main", "--data-offset=16384K"),
-        *("--chunk=512", f"--size={component}", "--bitmap=internal", *nodes),
+        *("--chunk=512", f"--size={component}", "--bitmap=internal"),
+        *nodes,
     )
     assert action == Action(
         verb=Verb.FORMAT,
