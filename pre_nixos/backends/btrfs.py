@@ -127,7 +127,7 @@ def remove(layer: Btrfs, graph: DeviceGraph) -> Sequence[Action]:
         *forget,
         *(Zero(target=node, ranges=(*WINDOWS, *MIRRORS)) for node in nodes),
     )
-    summary = f"remove {layer.describe()} from {', '.join(each.title for each in devices)}"
+    summary = f"remove {layer.describe()} from {', '.join(graph.called(each) for each in devices)}"
     return [Action(verb=Verb.TEARDOWN, target=layer.id, summary=summary, steps=steps, destroys=(layer.id,))]
 
 

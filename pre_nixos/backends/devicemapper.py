@@ -153,7 +153,7 @@ def clear(layer: Mapped, graph: DeviceGraph) -> Sequence[Action]:
 
 
 def _below(layer: Mapped, graph: DeviceGraph) -> str:
-    return ", ".join(each.title for each in graph.under(layer)) or "nothing"
+    return ", ".join(graph.called(each) for each in graph.under(layer)) or "nothing"
 
 
 @implements(hooks.objections)

@@ -241,7 +241,7 @@ def close_plain(layer: Plain, graph: DeviceGraph) -> Sequence[Action]:
 
 def _close(layer: Luks | Plain, mapper: str, graph: DeviceGraph) -> Sequence[Action]:
     node = Node(layer=layer.id)
-    below = ", ".join(each.title for each in graph.under(layer)) or "nothing"
+    below = ", ".join(graph.called(each) for each in graph.under(layer)) or "nothing"
     # One that stands still cannot be opened to see whether it is free; cryptsetup refuses if it is not.
     free = () if layer.suspended else (RequireFree(target=node),)
     steps = (*free, Run(argv=("cryptsetup", "close", "--", mapper)), Await(target=node, present=False))
@@ -265,7 +265,7 @@ def _cleared(layer: Luks | Plain, graph: DeviceGraph, ranges: tuple[Range, ...])
     nodes = [Node(layer=each.id) for each in devices]
     free = [RequireFree(target=node) for node in nodes]
     clear = [Zero(target=node, ranges=ranges) for node in nodes]
-    summary = f"remove {layer.describe()} from {', '.join(each.title for each in devices)}"
+    summary = f"remove {layer.describe()} from {', '.join(graph.called(each) for each in devices)}"
     return [Action(verb=Verb.TEARDOWN, target=layer.id, summary=summary, steps=(*free, *clear), destroys=(layer.id,))]
 
 

@@ -210,7 +210,7 @@ def remove(layer: Table, graph: DeviceGraph) -> Sequence[Action]:
         Action(
             verb=Verb.TEARDOWN,
             target=layer.id,
-            summary=f"remove the {layer.describe()} with {count} from {device.title}",
+            summary=f"remove the {layer.describe()} with {count} from {graph.called(device)}",
             steps=removal(device, zones),
             destroys=(layer.id, *(each.id for each in parts)),
         )

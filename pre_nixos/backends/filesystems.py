@@ -89,7 +89,12 @@ def make(layer: Filesystem, graph: DeviceGraph) -> Sequence[Action]:
     steps = (RequireFree(target=Node(layer=device.id)), RequireBlank(target=Node(layer=device.id)), Run(argv=argv))
     named = f" labelled {layer.label}" if layer.label else ""
     return [
-        Action(verb=Verb.FORMAT, target=layer.id, summary=f"make {layer.type}{named} on {device.title}", steps=steps)
+        Action(
+            verb=Verb.FORMAT,
+            target=layer.id,
+            summary=f"make {layer.type}{named} on {graph.called(device)}",
+            steps=steps,
+        )
     ]
 
 
@@ -115,7 +120,7 @@ def remove(layer: Filesystem, graph: DeviceGraph) -> Sequence[Action]:
         Action(
             verb=Verb.TEARDOWN,
             target=layer.id,
-            summary=f"remove {layer.describe()} from {device.title}",
+            summary=f"remove {layer.describe()} from {graph.called(device)}",
             steps=steps,
             destroys=(layer.id,),
         )

@@ -136,7 +136,9 @@ def make(layer: Area, graph: DeviceGraph) -> Sequence[Action]:
     uuid = ("--uuid", layer.uuid) if layer.uuid else ()
     steps = (RequireFree(target=node), RequireBlank(target=node), Run(argv=("mkswap", *label, *uuid, node)))
     named = f" labelled {layer.label}" if layer.label else ""
-    return [Action(verb=Verb.FORMAT, target=layer.id, summary=f"make swap{named} on {device.title}", steps=steps)]
+    return [
+        Action(verb=Verb.FORMAT, target=layer.id, summary=f"make swap{named} on {graph.called(device)}", steps=steps)
+    ]
 
 
 @for_kind(hooks.teardown, Area)
@@ -148,7 +150,7 @@ def remove(layer: Area, graph: DeviceGraph) -> Sequence[Action]:
         Action(
             verb=Verb.TEARDOWN,
             target=layer.id,
-            summary=f"remove swap {layer.describe()} from {device.title}".replace("  ", " "),
+            summary=f"remove swap {layer.describe()} from {graph.called(device)}".replace("  ", " "),
             steps=(RequireFree(target=node), Zero(target=node, ranges=WINDOWS)),
             destroys=(layer.id,),
         )
@@ -179,7 +181,7 @@ def switch_on(layer: Use, graph: DeviceGraph) -> Sequence[Action]:
     """Use the device below as swap."""
     device = graph.devices(layer)[0]
     step = SwapOn(target=Node(layer=device.id), priority=layer.priority, discard=layer.discard)
-    return [Action(verb=Verb.ACTIVATE, target=layer.id, summary=f"swap on {device.title}", steps=(step,))]
+    return [Action(verb=Verb.ACTIVATE, target=layer.id, summary=f"swap on {graph.called(device)}", steps=(step,))]
 
 
 @for_kind(hooks.deactivate, Use)
@@ -187,7 +189,9 @@ def switch_off(layer: Use, graph: DeviceGraph) -> Sequence[Action]:
     """Stop using the device below as swap; what is in it goes back to memory."""
     device = graph.devices(layer)[0]
     step = SwapOff(target=Node(layer=device.id))
-    return [Action(verb=Verb.DEACTIVATE, target=layer.id, summary=f"stop swapping on {device.title}", steps=(step,))]
+    return [
+        Action(verb=Verb.DEACTIVATE, target=layer.id, summary=f"stop swapping on {graph.called(device)}", steps=(step,))
+    ]
 
 
 @for_kind(hooks.deactivate, File)

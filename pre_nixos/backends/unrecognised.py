@@ -57,7 +57,7 @@ def remove(layer: Unrecognised, graph: DeviceGraph) -> Sequence[Action]:
         steps.append(RequireFree(target=node))
         if not layer.immovable:
             steps.append(Zero(target=node, ranges=places(layer.what)))
-    names = ", ".join(device.title for device in devices)
+    names = ", ".join(graph.called(device) for device in devices)
     summary = f"leave {layer.what} alone" if layer.immovable else f"clear {layer.describe()} from {names}"
     return [
         Action(verb=Verb.TEARDOWN, target=layer.id, summary=summary, steps=tuple(steps), destroys=(layer.id,)),

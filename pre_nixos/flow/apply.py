@@ -15,14 +15,14 @@ from pre_nixos.flow.probe import probe
 from pre_nixos.flow.run import Runner
 from pre_nixos.flow.schedule import schedule
 from pre_nixos.hooks.calls import Calls
-from pre_nixos.hooks.registry import installed
+from pre_nixos.hooks.registry import PluginError, installed
 from pre_nixos.host.api import AppendLine, DropLock, Hold, HoldOffAssembly, LetGo, TakeLock
 from pre_nixos.host.questions import LookAround
 from pre_nixos.model.difference import shortcomings
 from pre_nixos.model.layer import Disk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from pre_nixos.flow.consent import Consent
     from pre_nixos.flow.outcome import Event
@@ -56,6 +56,8 @@ def apply(
         host = LocalHost()
     registry = registry or installed()
     run = _Apply(host, registry, observer, cancel, secrets)
+    if not host.ask(LookAround()).root:
+        raise Refused(["Only root can change disks: run this as root."])
     run.must(TakeLock(path=LOCK, holder="apply"))
     try:
         return run.everything(plan, consent)
@@ -95,9 +97,7 @@ class _Apply:
         machine = self.look(1)
         plan = schedule(machine, shown.wanted, registry=self.registry)
         journal = read_journal(self.host)
-        if not self.host.ask(LookAround()).root:
-            raise Refused(["Only root can change disks: run this as root."])
-        if plan.objections:
+        if plan.objections and (plan.actions or plan.looks_again):
             raise Refused(str(each) for each in plan.objections)
         if plan.actions != shown.actions or plan.fingerprint != shown.fingerprint or plan.digest != shown.digest:
             raise Refused([_stale(shown, plan)])
@@ -142,24 +142,28 @@ class _Apply:
             rounds.append(ended)
             wrote = wrote or runner.wrote
             made |= runner.made
-            machine = self.look(len(rounds) + 1)
-            after = schedule(machine, plan.wanted, registry=self.registry)
+            try:
+                machine = self.look(len(rounds) + 1)
+                after = schedule(machine, plan.wanted, registry=self.registry)
+            except PluginError as error:
+                problem = "\n".join(filter(None, [ended.problem, str(error)]))
+                raise Failed(self._report(rounds[0].plan.digest, tuple(rounds), first, machine, problem)) from error
             if not ended.failed and not after.actions and not after.objections:
                 return self._finish(first, machine, rounds)
-            problem = self._why_stop(ended, after, len(rounds)) or self._not_agreed(after, consent, unseen, made)
+            problem = self._why_stop(ended, after, rounds) or self._not_agreed(after, consent, unseen, made)
             if problem:
                 if not wrote:
                     raise Refused([problem])
                 raise Failed(self._report(rounds[0].plan.digest, tuple(rounds), first, machine, problem))
             plan = after
 
-    def _why_stop(self, ended: Round, after: Plan, count: int) -> str:
+    def _why_stop(self, ended: Round, after: Plan, rounds: Sequence[Round]) -> str:
         """Say why there is no point in going on; empty if there is."""
         if self.cancel():
             return f"Stopped, as asked, before {ended.failed}." if ended.failed else "Stopped, as asked."
         if after.objections:
             return "\n".join([*filter(None, [ended.problem]), *(str(each) for each in after.objections)])
-        if count >= ROUNDS:
+        if len(rounds) >= ROUNDS or _is_stuck(rounds):
             return ended.problem or "Things keep coming back: after every round there was something left to do."
         return ""
 
@@ -203,6 +207,14 @@ class _Apply:
             seconds=round(time.monotonic() - self.started, 3),
             processes=sum(done.processes for each in rounds for done in each.done),
         )
+
+
+def _is_stuck(rounds: Sequence[Round]) -> bool:
+    """Whether the last two rounds failed at once, at the same thing, in the same words."""
+    if len(rounds) < 2:
+        return False
+    before, last = rounds[-2:]
+    return bool(last.failed) and not last.done and (before.failed, before.problem) == (last.failed, last.problem)
 
 
 def _stale(shown: Plan, now: Plan) -> str:

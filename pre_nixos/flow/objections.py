@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pre_nixos.hooks import specs
 from pre_nixos.model.action import Objection
 from pre_nixos.model.difference import Fate
 from pre_nixos.model.identity import shared
@@ -12,17 +13,19 @@ from pre_nixos.model.layer import Disk, Unrecognised
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from pre_nixos.hooks.calls import Calls
     from pre_nixos.model.difference import Difference
     from pre_nixos.model.draft import Wanted
     from pre_nixos.model.machine import Machine
 
 
-def core_objections(machine: Machine, wanted: Wanted, found: Difference) -> Iterator[Objection]:
+def core_objections(machine: Machine, wanted: Wanted, found: Difference, calls: Calls) -> Iterator[Objection]:
     """Find everything that forbids a plan, whatever technologies are in it."""
     yield from _about_disks(machine, wanted)
     yield from _about_straddlers(machine, found)
     yield from _about_the_immovable(machine, found)
     yield from _about_names(machine, wanted, found)
+    yield from _about_what_nobody_makes(wanted, found, calls)
 
 
 def _about_disks(machine: Machine, wanted: Wanted) -> Iterator[Objection]:
@@ -89,6 +92,18 @@ def _about_names(machine: Machine, wanted: Wanted, found: Difference) -> Iterato
                 subject=layer.id,
                 text=f"{layer.title} cannot be made: {other.title}{where}, which stays, has the name {name}.",
                 remedy="Choose another name, or take its disks as well.",
+            )
+
+
+def _about_what_nobody_makes(wanted: Wanted, found: Difference, calls: Calls) -> Iterator[Objection]:
+    for layer in wanted.graph.layers():
+        fate = found.fate(layer.id)
+        if isinstance(layer, Disk) or layer.part_of is not None or fate is None or not fate.makes:
+            continue
+        if not calls.can(specs.activate if layer.ephemeral else specs.format, layer):
+            owner = calls.registry.owners.get(layer.kind, "no plugin")
+            yield Objection(
+                subject=layer.id, text=f"{layer.title} is to be made, and {owner} cannot make a {layer.kind}."
             )
 
 

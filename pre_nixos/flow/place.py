@@ -7,25 +7,15 @@ from typing import TYPE_CHECKING
 
 from pre_nixos.host.questions import Locate, Located, Mark
 from pre_nixos.model.layer import Disk
-from pre_nixos.model.step import Node, Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from pre_nixos.host.api import Reader
     from pre_nixos.model.graph import DeviceGraph
-    from pre_nixos.model.step import Step
 
 ROUTES = 8
 """How many ways down to a disk are tried: an array has one through each of its members, and some may be missing."""
-
-
-def nodes_in(step: Step) -> Sequence[str]:
-    """Name the layers whose devices a step needs."""
-    if isinstance(step, Run):
-        return [each.layer for each in step.argv if isinstance(each, Node)]
-    target = getattr(step, "target", None)
-    return [target.layer] if isinstance(target, Node) else []
 
 
 def locate(layer: str, graph: DeviceGraph, disks: Mapping[str, str], reader: Reader) -> Located:

@@ -22,9 +22,10 @@ def propose(
     machine: Machine, policy: str, options: Mapping[str, object] = {}, *, registry: Registry | None = None
 ) -> Wanted:
     """Ask the policy of this name. Raises InvalidLayout if there is no such policy or option, or too few disks."""
+    registry = registry or installed()
     chosen = find_policy(policy, registry=registry)
     try:
-        return chosen.propose(machine, read_options(chosen, options))
+        return Calls(registry).propose(chosen, machine, read_options(chosen, options))
     except NoSuchDisks as error:
         raise InvalidLayout([f"policy {policy}: {error}"]) from error
 

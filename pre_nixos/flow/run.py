@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from pre_nixos.flow.journal import JOURNAL, Began, Ended, line, parts_of
 from pre_nixos.flow.outcome import ActionBegan, ActionEnded, Done, Round, StepEnded
-from pre_nixos.flow.place import locate, nodes_in
+from pre_nixos.flow.place import locate
+from pre_nixos.hooks.registry import PluginError
 from pre_nixos.host.api import AppendLine, CheckHeld, Outcome
 from pre_nixos.model.action import Verb
 from pre_nixos.model.layer import Disk
-from pre_nixos.model.step import Await
+from pre_nixos.model.step import Await, nodes_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -70,7 +71,7 @@ class Runner:
             begun = time.monotonic()
             try:
                 processes = self._action(action, plan, machine)
-            except _Stopped as problem:
+            except (_Stopped, PluginError) as problem:
                 seconds = round(time.monotonic() - begun, 3)
                 self._observer(ActionEnded(action=action.id, ok=False, seconds=seconds, problem=str(problem)))
                 return Round(plan=plan, done=tuple(done), failed=action.id, problem=f"{action.summary}: {problem}")

@@ -53,7 +53,7 @@ def schedule(
         fingerprint=fingerprint(there, wanted.takes),
     )
     stuck = [*releases.stuck, *removals.stuck] if Verb.TEARDOWN in only else []
-    said = [*core_objections(machine, wanted, found), *stuck, *calls.objections(draft)]
+    said = [*core_objections(machine, wanted, found, calls), *stuck, *calls.objections(draft)]
     return msgspec.structs.replace(
         draft, objections=tuple(dict.fromkeys(said)), digest=consent_digest(wanted, draft.losses())
     )
@@ -198,6 +198,8 @@ def _makings(
         if fate is None or fate in {Fate.UNSEEN, Fate.STRADDLING} or _container(layer, wanted) is not None:
             continue
         if fate.makes:
+            if not calls.can(specs.activate if layer.ephemeral else specs.format, layer):
+                continue  # objected to, see `objections`
             actions += calls.activate(layer, wanted) if layer.ephemeral else _proven(layer, wanted, calls)
             continue
         actions += changes.get(layer.id, ())

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from pre_nixos.hooks import specs
 from pre_nixos.hooks.registry import PluginError, Registry
+from pre_nixos.model.draft import InvalidLayout
+from pre_nixos.model.machine import NoSuchDisks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -13,9 +15,11 @@ if TYPE_CHECKING:
     from pre_nixos.host.api import Reader
     from pre_nixos.model.action import Action, Objection, Replace
     from pre_nixos.model.device import BlockDevice
+    from pre_nixos.model.draft import Wanted
     from pre_nixos.model.graph import DeviceGraph
     from pre_nixos.model.identity import Found
     from pre_nixos.model.layer import Layer
+    from pre_nixos.model.machine import Machine
     from pre_nixos.model.plan import Plan
 
 P = ParamSpec("P")
@@ -73,6 +77,15 @@ class Calls:
     def policies(self) -> Sequence[specs.Policy]:
         """Ask every plugin for its policies."""
         return self._everyone(specs.policies)
+
+    def propose(self, policy: specs.Policy, machine: Machine, options: specs.Options) -> Wanted:
+        """Ask a policy what should be there. A wish that makes no sense comes through; a fault is attributed."""
+        try:
+            return policy.propose(machine, options)
+        except (InvalidLayout, NoSuchDisks):
+            raise
+        except Exception as error:
+            raise PluginError(f"policy {policy.name} failed: {type(error).__name__}: {error}") from error
 
     def _everyone(self, spec: Callable[P, Iterable[R]], *arguments: P.args, **named: P.kwargs) -> list[R]:
         answers: list[R] = []

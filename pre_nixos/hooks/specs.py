@@ -6,7 +6,7 @@ of every plugin, in no order that matters. None of them runs around another.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import pluggy
 
@@ -47,18 +47,27 @@ class Options(Data):
     """The base of a policy's options; each field is a flag, with its default, and its docstring is its help."""
 
 
+TheirOptions = TypeVar("TheirOptions", bound=Options)
+
+
 class Policy:
     """A named answer to what should be on a machine."""
 
     __slots__ = ("name", "options", "propose", "summary")
 
     def __init__(
-        self, *, name: str, summary: str, options: type[Options], propose: Callable[[Machine, Options], Wanted]
+        self,
+        *,
+        name: str,
+        summary: str,
+        options: type[TheirOptions],
+        propose: Callable[[Machine, TheirOptions], Wanted],
     ) -> None:
+        """Take a function and the class of the options it wants; it is never called with any other."""
         self.name = name
         self.summary = summary
-        self.options = options
-        self.propose = propose
+        self.options: type[Options] = options
+        self.propose = cast("Callable[[Machine, Options], Wanted]", propose)
 
 
 @spec

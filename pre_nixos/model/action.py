@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from pre_nixos.model.data import Data
-from pre_nixos.model.step import RequireBlank, RequireClear, RequireFree, Step
+from pre_nixos.model.step import RequireBlank, RequireClear, RequireFree, Step, nodes_in
 
 
 class Verb(StrEnum):
@@ -46,12 +46,13 @@ class Action(Data):
         return not self.verb.loses_nothing
 
     def proves_blank(self, layer: str) -> bool:
-        """Whether its steps refuse unless this layer's device is blank."""
-        return any(isinstance(each, RequireBlank) and each.target.layer == layer for each in self.steps)
-
-    def writes_nothing(self) -> bool:
-        """Whether all it does is look."""
-        return all(isinstance(each, RequireBlank | RequireFree | RequireClear) for each in self.steps)
+        """Whether its steps refuse unless this layer's device is blank, before any of them writes to it."""
+        for step in self.steps:
+            if isinstance(step, RequireBlank) and step.target.layer == layer:
+                return True
+            if not isinstance(step, RequireBlank | RequireFree | RequireClear) and layer in nodes_in(step):
+                return False
+        return False
 
 
 class Replace(Data):

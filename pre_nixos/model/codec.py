@@ -51,7 +51,7 @@ def decode(text: bytes, cls: type[D], *, format: str, kinds: Mapping[str, type[L
         envelope = msgspec.json.decode(text, type=_Envelope)
     except msgspec.ValidationError as error:
         raise Unreadable(f"this is JSON, but no {format}: {error}") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Unreadable(f"this is not JSON, or not all of it: {error}") from error
     if envelope.format != format:
         raise Unreadable(f"this is a {envelope.format}, not a {format}")
@@ -62,7 +62,7 @@ def decode(text: bytes, cls: type[D], *, format: str, kinds: Mapping[str, type[L
         )
     try:
         return msgspec.json.decode(envelope.content, type=cls, dec_hook=_decoder(kinds, envelope.written_by))
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, RecursionError) as error:
         raise Unreadable(f"this {format} cannot be used: {error}") from error
 
 

@@ -85,6 +85,12 @@ def difference(
         fate, why = _wanted_fate(layer, mine, wanted.graph, verdicts, distrusted, replace)
         verdicts[layer.id] = Verdict(layer=layer.id, fate=fate, why=why)
     _containers(there, wanted.graph, verdicts)
+    making = {
+        support
+        for layer in wanted.graph.layers()
+        if verdicts[layer.id].fate.makes and not layer.ephemeral
+        for support in wanted.graph.on(layer.id)
+    }
     for layer in there.layers():
         disks = there.disks(layer.id)
         if not disks & takes or isinstance(layer, Disk):
@@ -94,7 +100,7 @@ def difference(
             outside = ", ".join(there[each].title for each in sorted(disks - takes))
             why = f"it stands partly on {outside}, which this plan does not speak for"
             verdicts[layer.id] = Verdict(layer=layer.id, fate=Fate.STRADDLING, why=why)
-        elif verdict is None and not _left_alone(layer, there, verdicts):
+        elif verdict is None and not (_left_alone(layer, there, verdicts) and not _in_the_way(layer, there, making)):
             verdicts[layer.id] = Verdict(layer=layer.id, fate=Fate.GONE, why="nobody asked for it")
     return Difference(verdicts=verdicts)
 
@@ -148,6 +154,11 @@ def _left_alone(layer: Layer, there: DeviceGraph, verdicts: Mapping[str, Verdict
     """Whether it is merely a use, such as a further mount, of something that stays: no reason to end it."""
     supports = there.on(layer.id)
     return layer.ephemeral and all(each not in verdicts or verdicts[each].fate.stays for each in supports)
+
+
+def _in_the_way(layer: Layer, there: DeviceGraph, making: Collection[str]) -> bool:
+    """Whether something is to be made on the very thing it uses."""
+    return any(support in making and there[support].mark() is not None for support in there.on(layer.id))
 
 
 def clashes(found: Difference, there: DeviceGraph) -> Mapping[str, str]:

@@ -112,7 +112,7 @@ def _order(entries: Sequence[tuple[Layer, tuple[int, ...]]]) -> Sequence[int]:
 def _alone(layer: Layer) -> str:
     if isinstance(layer, Disk):
         return layer.id or (disk_id(layer.device) if layer.device else "disk:unidentified")
-    return f"{layer.kind}:{layer.segment}"
+    return f"{layer.kind}:{layer.alone}"
 
 
 def _tell_apart(

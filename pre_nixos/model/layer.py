@@ -110,9 +110,15 @@ class Layer(Data, tag_field="kind"):
         return names[0] if names else self.kind
 
     @property
+    def alone(self) -> str:
+        """What tells it from others of its kind when it stands on nothing, or on several layers."""
+        return self.segment
+
+    @property
     def title(self) -> str:
         """A short name for people."""
-        return f"{self.kind} {self.segment}" if self.segment != self.kind else self.kind
+        kind = self.kind.rpartition(".")[2]
+        return f"{kind} {self.segment}" if self.segment != self.kind else kind
 
     def describe(self) -> str:
         """Say in a few words what it is, for the tree."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -120,6 +119,8 @@ def before_of(graph: DeviceGraph, takes: Iterable[str]) -> DeviceGraph:
 
 
 def _digest(content: object) -> str:
+    import hashlib
+
     return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()[:16]
 
 

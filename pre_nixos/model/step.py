@@ -170,3 +170,11 @@ Step: TypeAlias = (
     | SwapOn
     | SwapOff
 )
+
+
+def nodes_in(step: Step) -> tuple[str, ...]:
+    """Name the layers whose devices a step needs."""
+    if isinstance(step, Run):
+        return tuple(each.layer for each in step.argv if isinstance(each, Node))
+    target = getattr(step, "target", None)
+    return (target.layer,) if isinstance(target, Node) else ()

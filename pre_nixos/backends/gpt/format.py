@@ -8,7 +8,6 @@ from pre_nixos.backends.gpt import types
 from pre_nixos.backends.gpt.kinds import Partition, Table
 from pre_nixos.plugin import (
     WINDOW,
-    WINDOWS,
     Action,
     Await,
     Node,
@@ -44,7 +43,6 @@ def make(layer: Table, graph: DeviceGraph) -> Sequence[Action]:
     zones = landing_zones(placed(parts))
     steps: list[Step] = [
         RequireFree(target=node),
-        Zero(target=node, ranges=WINDOWS),
         RequireBlank(target=node),
         WriteTable(target=node),
     ]

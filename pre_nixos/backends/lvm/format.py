@@ -37,7 +37,6 @@ def make(layer: Group, graph: DeviceGraph) -> Sequence[Action]:
     # Aligned to this and nothing else: stripes below would otherwise move the start by an amount known only later.
     alignment = ("--dataalignment", f"{MIB}b", "--dataalignmentoffset", "0b")
     steps: list[Step] = [RequireFree(target=node) for node in nodes]
-    steps += [Zero(target=node, ranges=WINDOWS) for node in nodes]
     steps += [RequireBlank(target=node) for node in nodes]
     steps.append(lvm("vgcreate", nodes, "--physicalextentsize", f"{extent}b", *alignment, layer.name, *nodes))
     parts = graph.parts_of_kind(layer, Volume)

@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 @for_kind(hooks.format, Array)
 def make(layer: Array, graph: DeviceGraph) -> Sequence[Action]:
-    """Clear, prove blank, create, wait."""
+    """Prove blank, clear where the ends of the array will lie, create, wait."""
     devices = graph.devices(layer)
     nodes = [Node(layer=device.id) for device in devices]
     sizes = [graph.space(device) for device in devices]
     zones = landing_zones(layer.raid, sizes, layer.metadata or DEFAULT_METADATA, layer.chunk)
     steps: list[Step] = [RequireFree(target=node) for node in nodes]
-    steps += [Zero(target=node, ranges=zones) for node in nodes]
     steps += [RequireBlank(target=node) for node in nodes]
+    steps += [Zero(target=node, ranges=zones) for node in nodes]
     steps += [Run(argv=(*creation(layer, sizes), *nodes)), Await(target=Node(layer=layer.id))]
     members = ", ".join(graph.called(device) for device in devices)
     summary = f"make {layer.level} array {layer.name} on {members}"

@@ -50,7 +50,7 @@ PATHS = frozenset({"subvol"})
 
 def missing(wanted: Iterable[str], shown: Collection[str]) -> tuple[str, ...]:
     """List the options that are wanted and not in force."""
-    each_shown = {_plain(option) for option in shown}
+    each_shown = {_plain(each) for option in shown for each in _apart(option)}
     return tuple(option for option in wanted if not _in_force(option, each_shown))
 
 
@@ -69,6 +69,12 @@ def _in_force(option: str, shown: Collection[str]) -> bool:
     plain = _plain(option)
     # A compression shows the level it was not given: compress=zstd becomes compress=zstd:3.
     return any(each == plain or each.startswith((f"{plain}:", f"{plain}=")) for each in shown)
+
+
+def _apart(option: str) -> tuple[str, ...]:
+    """A umask is shown as the two masks it sets; what was only planned still has it whole."""
+    name, _, value = option.partition("=")
+    return (f"fmask={value}", f"dmask={value}") if name == "umask" else (option,)
 
 
 def _plain(option: str) -> str:

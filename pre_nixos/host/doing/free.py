@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pre_nixos.host.questions import Content, User
 
 TRIES = 5
+PASSING = 15.0
+"""Seconds to wait for those who only have a look."""
 PAUSE = 2.0
 """Seconds between tries: an NVMe/TCP path that comes back answers EIO for eight to ten."""
 
@@ -62,13 +64,16 @@ def found(content: Content) -> str:
     return f"{meaning} ({content.error})" if content.error else meaning
 
 
-def require_free(place: Place, reader: Reader) -> str:
-    """Refuse unless nothing uses the device; descriptors this process holds itself do not count."""
-    users = [
-        user
-        for user in reader.ask(WhoUses(number=place.number)).users
-        if not (user.how == "open" and user.pid == os.getpid())
-    ]
+def require_free(place: Place, reader: Reader, pause: Callable[[float], None] = time.sleep) -> str:
+    """Refuse unless nothing uses the device; descriptors this process holds itself do not count.
+
+    udev's workers look at every device that somebody has written to, and are gone soon: they are waited for.
+    """
+    users = _users(place, reader)
+    deadline = time.monotonic() + PASSING
+    while users and all(_is_passing(user) for user in users) and time.monotonic() < deadline:
+        pause(0.05)
+        users = _users(place, reader)
     if users:
         raise RefusedError(f"{place} is in use by {named(users)}; nothing was written")
     opened = reader.ask(OpenExclusive(number=place.number))
@@ -78,6 +83,15 @@ def require_free(place: Place, reader: Reader) -> str:
             "open file was found; nothing was written"
         )
     return f"{place} is free"
+
+
+def _users(place: Place, reader: Reader) -> list[User]:
+    users = reader.ask(WhoUses(number=place.number)).users
+    return [user for user in users if not (user.how == "open" and user.pid == os.getpid())]
+
+
+def _is_passing(user: User) -> bool:
+    return user.how == "open" and "udev" in user.what
 
 
 def named(users: Iterable[User]) -> str:

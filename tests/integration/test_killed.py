@@ -1,0 +1,60 @@
+"""Whatever kills an apply, running it again leads to the same end."""
+
+from __future__ import annotations
+
+import os
+import sys
+from itertools import cycle, islice
+from typing import TYPE_CHECKING
+
+import pytest
+
+import pre_nixos as pn
+from tests.integration import killed
+from tests.integration.server import boot_server, wanted_on
+
+if TYPE_CHECKING:
+    from pre_nixos.lab.guest import Guest
+
+    Deaths = tuple[tuple[str, int], ...]
+    from tests.integration.conftest import BootGuest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+MANY = 120
+"""More runs than there can be actions."""
+
+
+def run_and_be_killed(guest: Guest, when: str, count: int) -> tuple[int, bool]:
+    """Give how many actions the run found to do, and whether it lived."""
+    argv = [sys.executable, os.path.abspath(killed.__file__), when, str(count)]
+    ran = guest.run(argv, environment={"PYTHONPATH": ROOT}, timeout=180, check=False)
+    assert ran.status in {0, -9}, ran.stderr
+    lines = ran.stdout.split()
+    return int(lines[0]), lines[-1] == "done"
+
+
+BETWEEN = (("begin", 2),)
+"""Each run does one action, and dies as the next one begins."""
+WITHIN = (("step", 1), ("begin", 2))
+"""Every action is killed in the middle once, then done by the next run, which dies as the one after it begins."""
+
+
+@pytest.mark.parametrize("deaths", [BETWEEN, WITHIN], ids=["between", "within"])
+def test_killed_at_every_action_it_still_gets_there(boot_fresh: BootGuest, deaths: Deaths) -> None:
+    guest = boot_server(boot_fresh)
+    bystander = guest.hash_disk("pictures")
+    found: list[int] = []
+    lived = False
+    for when, count in islice(cycle(deaths), MANY):
+        actions, lived = run_and_be_killed(guest, when, count)
+        found.append(actions)
+        if lived:
+            break
+    assert lived, found
+    assert len(found) > 20, found
+    machine = pn.probe(guest.host)
+    wanted = wanted_on(machine)
+    assert machine.unfinished == ()
+    assert not pn.verify(wanted, guest.host)
+    assert pn.schedule(machine, wanted).actions == ()
+    assert guest.hash_disk("pictures") == bystander
