@@ -173,7 +173,7 @@ def test_what_never_works_ends_with_a_report() -> None:
     with pytest.raises(Failed, match="mkstuff: no") as caught:
         run(made, plan)
     report = caught.value.report
-    assert len(report.rounds) == 3  # the third fails at once like the second: there is no point in a fourth
+    assert len(report.rounds) == 2  # the second failed at once, just like the first: there is no point in a third
     assert report.shortcomings
     assert report.advice
 
