@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @for_kind(hooks.format, Group)
 def make(layer: Group, graph: DeviceGraph) -> Sequence[Action]:
-    """Clear, prove blank, make the group, then its volumes; the physical volumes come with the group."""
+    """Prove blank, make the group, then its volumes; the physical volumes come with the group."""
     devices = graph.devices(layer)
     nodes = [Node(layer=device.id) for device in devices]
     extent = layer.extent_size or PREFERRED_EXTENT

@@ -266,8 +266,8 @@ def test_format() -> None:
         summary="make raid5 array main on disk a, disk b, disk c, disk d",
         steps=(
             *(RequireFree(target=node) for node in nodes),
-            *(Zero(target=node, ranges=zones) for node in nodes),
             *(RequireBlank(target=node) for node in nodes),
+            *(Zero(target=node, ranges=zones) for node in nodes),
             Run(argv=argv),
             Await(target=Node(layer=layer.id)),
         ),
