@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pre_nixos.flow.apply import apply
-    from pre_nixos.flow.documents import dump_machine, dump_plan, load_machine, load_plan
+    from pre_nixos.flow.documents import dump_machine, dump_plan, json_schema, load_machine, load_plan
     from pre_nixos.flow.outcome import Event, Failed, Refused, Report
     from pre_nixos.flow.probe import probe
     from pre_nixos.flow.propose import propose
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "flow.apply": ("apply",),
-    "flow.documents": ("dump_machine", "dump_plan", "load_machine", "load_plan"),
+    "flow.documents": ("dump_machine", "dump_plan", "json_schema", "load_machine", "load_plan"),
     "flow.outcome": ("Event", "Failed", "Refused", "Report"),
     "flow.probe": ("probe",),
     "flow.propose": ("propose",),
@@ -75,6 +75,7 @@ __all__ = [
     "apply",
     "dump_machine",
     "dump_plan",
+    "json_schema",
     "load_machine",
     "load_plan",
     "probe",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pre_nixos.hooks.registry import installed
 from pre_nixos.model.codec import Unreadable, decode, encode
@@ -17,6 +17,8 @@ D = TypeVar("D", bound=Data)
 
 MACHINE = "pre-nixos machine"
 PLAN = "pre-nixos plan"
+DOCUMENTS: dict[str, type[Data]] = {MACHINE: Machine, PLAN: Plan}
+"""What each format holds."""
 
 
 def dump_machine(machine: Machine, *, registry: Registry | None = None) -> bytes:
@@ -27,6 +29,14 @@ def dump_machine(machine: Machine, *, registry: Registry | None = None) -> bytes
 def dump_plan(plan: Plan, *, registry: Registry | None = None) -> bytes:
     """Write down a plan."""
     return encode(plan, format=PLAN, owners=(registry or installed()).writers)
+
+
+def json_schema(format_: str, *, registry: Registry | None = None) -> dict[str, Any]:
+    """Describe the documents of a format (`MACHINE`, `PLAN`) as a JSON schema, with the kinds that are installed."""
+    from pre_nixos.model.schema import document_schema
+
+    kinds = (registry or installed()).kinds
+    return document_schema(DOCUMENTS[format_], format=format_, kinds=[kinds[each] for each in sorted(kinds)])
 
 
 def load_machine(path: str, *, registry: Registry | None = None) -> Machine:

@@ -12,7 +12,7 @@ from pre_nixos.hooks.marks import KIND
 from pre_nixos.model.layer import Layer, kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -41,6 +41,10 @@ class Registry:
         self._owned: dict[tuple[str, str], tuple[str, Callable[..., Any]]] = {
             (spec, kind): (plugin, function) for spec, kind, plugin, function in self._owned_hooks()
         }
+
+    def only(self, names: Iterable[str]) -> Registry:
+        """Give a registry with these plugins alone."""
+        return Registry({name: self._manager.get_plugin(name) for name in names}, self.distributions)
 
     @property
     def names(self) -> Sequence[str]:
