@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pre_nixos.flow.apply import apply
+from pre_nixos.flow.outcome import Failed, Noted, Refused
 from pre_nixos.flow.probe import probe
 from pre_nixos.flow.propose import propose
 from pre_nixos.flow.schedule import schedule
 from pre_nixos.flow.verify import verify
 from pre_nixos.hooks.registry import installed
+from pre_nixos.lab.description import LabError
 from pre_nixos.lab.twin import Twin
 from pre_nixos.lab.uml import boot
 from pre_nixos.model.data import Data
 from pre_nixos.model.difference import Shortcoming
+from pre_nixos.model.draft import InvalidLayout
 from pre_nixos.model.machine import Machine
 from pre_nixos.model.plan import Plan
 
@@ -70,8 +73,10 @@ def rehearse(
     """
     registry = registry or installed()
     twin = Twin(machine, [*machine.disks, *_named(machine, options)])
+    observer(Noted(text="Booting the twin."))
     with boot(twin.lab(), artefacts=os.path.abspath(artefacts)) as guest:
         guest.script(KEEP_SPARSE)
+        observer(Noted(text="Making on the twin what stands on the machine."))
         left_out = make_as_before(guest, twin, registry)
         before = _posing(probe(guest.host, registry=registry), machine)
         wanted = propose(before, policy, twin_options(twin, options), registry=registry)
@@ -94,9 +99,13 @@ def rehearse(
 def make_as_before(guest: Guest, twin: Twin, registry: Registry) -> Sequence[str]:
     """Make what stands on the machine on its twin; say what could not be made."""
     blank = probe(guest.host, registry=registry)
-    wanted, left_out = twin.as_before(blank, registry)
-    plan = schedule(blank, wanted, registry=registry)
-    apply(plan, consent=plan.digest, host=guest.host, registry=registry)
+    try:
+        wanted, left_out = twin.as_before(blank, registry)
+        plan = schedule(blank, wanted, registry=registry)
+        apply(plan, consent=plan.digest, host=guest.host, registry=registry)
+    except (InvalidLayout, Refused, Failed) as error:
+        # This is about the twin, not about what is to be rehearsed on it.
+        raise LabError(f"what stands on the machine could not be made on its twin: {error}") from error
     return left_out
 
 
