@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pre_nixos.flow.consent import not_covered, require_consent, unexamined
 from pre_nixos.flow.journal import JOURNAL, STATE_DIRECTORY, Closed, Consented, line, purpose, read_journal
 from pre_nixos.flow.outcome import Failed, Looking, Noted, Planned, Refused, Report, Round
+from pre_nixos.flow.preflight import obstacles
 from pre_nixos.flow.probe import probe
 from pre_nixos.flow.run import Runner
 from pre_nixos.flow.schedule import schedule
@@ -137,6 +138,12 @@ class _Apply:
         wrote = False
         while True:
             self.observer(Planned(round=len(rounds) + 1, actions=len(plan.actions)))
+            in_the_way = obstacles(plan, machine, self.host)
+            if in_the_way:
+                problem = "\n".join([*in_the_way, "End that, and run the same command again."])
+                if not wrote:
+                    raise Refused([problem])
+                raise Failed(self._report(rounds[0].plan.digest, tuple(rounds), first, machine, problem))
             runner = Runner(self.host, Calls(self.registry), self.observer, self.cancel, self.secrets, numbers)
             ended = runner.run(plan, machine)
             rounds.append(ended)

@@ -16,7 +16,7 @@ from pre_nixos.hooks.calls import Calls
 from pre_nixos.hooks.registry import PluginError, installed
 from pre_nixos.model.action import Action, Objection, Replace, Verb
 from pre_nixos.model.difference import Difference, Fate, clashes, difference
-from pre_nixos.model.layer import Disk, Layer, State
+from pre_nixos.model.layer import Disk, Layer, Role, State, roles
 from pre_nixos.model.plan import Plan, before_of, consent_digest, fingerprint
 
 if TYPE_CHECKING:
@@ -204,8 +204,14 @@ def _makings(
             continue
         actions += changes.get(layer.id, ())
         if _asleep(layer, there, wanted) and calls.can(specs.activate, layer):
-            actions += calls.activate(layer, wanted)
+            actions += calls.activate(_known(layer, there), wanted)
     return actions
+
+
+def _known(layer: Layer, there: DeviceGraph) -> Layer:
+    """Give a wanted layer with what only probing knows of it, such as the UUID to address it by."""
+    facts = {field: getattr(there[layer.id], field) for field, role in roles(type(layer)).items() if role is Role.FACT}
+    return msgspec.structs.replace(layer, **{**facts, "state": layer.state})
 
 
 def _asleep(layer: Layer, there: DeviceGraph, wanted: DeviceGraph) -> bool:

@@ -152,7 +152,8 @@ class User(Data):
     """Something that uses a device."""
 
     how: str
-    """`holder`, `mount`, `swap`, `loop`, `open`, `export`, `exclusive` (in use, by whom cannot be told)."""
+    """`holder`, `mount`, `swap`, `loop`, `export`, `open` (the device itself), `file` (something on a filesystem on
+    it), `exclusive` (in use, by whom cannot be told)."""
     what: str
     """A device's name, a mount point, a process."""
     pid: int | None = None

@@ -40,7 +40,7 @@ class Usage(Data):
             self._swaps(names, mounts.swaps),
             self._loops(names),
             self._exports(names),
-            self._open_files(names),
+            self._processes(names),
         ):
             users += finder
         if not users:
@@ -105,22 +105,29 @@ class Usage(Data):
             if path and self._lies_in(path, names):
                 yield User(how="export", what=what)
 
-    def _open_files(self, names: dict[str, str]) -> Iterator[User]:
+    def _processes(self, names: dict[str, str]) -> Iterator[User]:
+        """Find who has a device open, or works in a filesystem on it."""
         own = str(os.getpid())
         for pid in _list(self.proc):
             if not pid.isdigit() or pid == own:
                 continue
-            for descriptor in _list(f"{self.proc}/{pid}/fd"):
-                path = f"{self.proc}/{pid}/fd/{descriptor}"
-                try:
-                    # Sockets, pipes and the like have no path, and most descriptors are such.
-                    if not os.readlink(path).startswith("/"):
-                        continue
-                except OSError:
-                    continue
-                if self.number_at(path) in names:
-                    yield User(how="open", what=_line(f"{self.proc}/{pid}/comm"), pid=int(pid))
-                    break
+            place = f"{self.proc}/{pid}"
+            paths = [f"{place}/fd/{descriptor}" for descriptor in _list(f"{place}/fd")]
+            ways = {self._way(path, names) for path in (*paths, f"{place}/cwd", f"{place}/root", f"{place}/exe")}
+            for how in sorted(ways - {""}):
+                yield User(how=how, what=_line(f"{place}/comm"), pid=int(pid))
+
+    def _way(self, path: str, names: dict[str, str]) -> str:
+        """Tell how a process uses a device by what a link of its leads to: `open`, `file`, or not at all."""
+        try:
+            # Sockets, pipes and the like have no path, and most descriptors are such.
+            if not os.readlink(path).startswith("/"):
+                return ""
+        except OSError:
+            return ""
+        if self.number_at(path) in names:
+            return "open"
+        return "file" if _on(path) in names else ""
 
     def _unknown(self, number: str) -> Iterator[User]:
         opened = self.open_exclusive(number)

@@ -152,7 +152,7 @@ class Unresolved(ValueError):
 
 def resolve(found: Iterable[Found]) -> DeviceGraph:
     """Make the graph of what all plugins found, whatever order they were asked in."""
-    kept = _without_shadowed_fallbacks(found)
+    kept = _without_echoes(_without_shadowed_fallbacks(found))
     by_number: dict[str, int] = {}
     by_uuid: dict[tuple[str, str], int] = {}
     by_name: dict[tuple[str, str], int] = {}
@@ -230,6 +230,16 @@ def _without_shadowed_fallbacks(found: Iterable[Found]) -> Sequence[Found]:
         for each in listed
         if not each.fallback or each.layer.device is None or each.layer.device.number not in claimed
     ]
+
+
+def _without_echoes(found: Sequence[Found]) -> Sequence[Found]:
+    """Leave out what was seen a second time, through a device that is only the inside of a layer.
+
+    A filesystem on a mirror shows on each of the mirror's hidden halves, too.
+    """
+    offered = {each.layer.device.number for each in found if each.layer.device is not None}
+    inside = frozenset[str]().union(*(each.layer.inner() for each in found)) - offered
+    return [each for each in found if not any(ref.number in inside for ref in each.on)]
 
 
 def unclaimed(graph: DeviceGraph, signatures: Mapping[str, Sequence[tuple[str, str]]]) -> Sequence[Found]:

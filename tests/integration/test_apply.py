@@ -56,6 +56,21 @@ def test_probing_leaves_every_disk_as_it_was(guest: Guest) -> None:
     assert [guest.hash_disk(disk.name) for disk in DISKS] == before
 
 
+def test_a_filesystem_somebody_works_in_refuses_before_anything_is_unmounted(boot_fresh: BootGuest) -> None:
+    guest = boot_fresh(Lab(disks=DISKS))
+    guest.dirty(residue.OLD_SWAP_ARRAY, "one", "two")
+    guest.dirty(residue.MOUNTED_FILESYSTEM, "bystander")
+    machine = pn.probe(guest.host)
+    plan = pn.schedule(machine, pn.Draft(machine, take=machine.disks).wanted())
+    assert not plan.objections
+    guest.script("for each in /sys/block/md*/md/sync_action; do echo frozen > $each; done")
+    before = [guest.hash_disk(disk.name) for disk in DISKS]
+    with pytest.raises(pn.Refused, match=r"process \d+ \(sleep\) has a file open on it"):
+        pn.apply(plan, consent=plan.digest, host=guest.host)
+    assert [guest.hash_disk(disk.name) for disk in DISKS] == before
+    assert pn.schedule(pn.probe(guest.host), plan.wanted).actions == plan.actions
+
+
 def test_an_old_swap_array_becomes_a_mirror_and_a_second_run_does_nothing(guest: Guest) -> None:
     bystander = guest.hash_disk("bystander")
     machine = pn.probe(guest.host)

@@ -16,6 +16,7 @@ from pre_nixos.flow.propose import propose
 from pre_nixos.flow.schedule import schedule
 from pre_nixos.flow.verify import verify
 from pre_nixos.host.api import Outcome
+from pre_nixos.host.questions import User, Users
 from pre_nixos.model.draft import InvalidLayout
 from pre_nixos.model.identity import Found
 from pre_nixos.model.layer import State
@@ -132,6 +133,37 @@ def test_a_guard_is_asked_at_the_moment_before() -> None:
         run(made, plan)
     assert set(made.did) == {plan.actions[0].id}
     assert caught.value.report.rounds[0].done[0].action == plan.actions[0].id
+
+
+@pytest.mark.parametrize(
+    ("user", "says"),
+    [
+        (User(how="file", what="postgres", pid=7), "process 7 (postgres) has a file open on it"),
+        (User(how="open", what="dd", pid=8), "process 8 (dd) has the device open"),
+        (User(how="mount", what="/srv", pid=9), "mounted at /srv in the mount namespace of process 9"),
+        (User(how="export", what="nvmet one"), "serves it to others as nvmet one"),
+        (User(how="exclusive", what="cannot be told: EIO"), "cannot be told"),
+        (User(how="something new", what="else"), "something new"),
+    ],
+)
+def test_what_cannot_be_released_is_found_before_anything_is(user: User, says: str) -> None:
+    made, plan = world(*old_stack())
+    made.users = Users(users=(user,))
+    with pytest.raises(Refused) as caught:
+        run(made, plan)
+    assert says in str(caught.value)
+    assert "slot s" in str(caught.value)
+    assert made.did == []
+
+
+@pytest.mark.parametrize(
+    "user",
+    [User(how="open", what="(udev-worker)", pid=7), User(how="mount", what="/srv"), User(how="holder", what="dm-0")],
+)
+def test_what_the_plan_ends_or_what_passes_is_no_obstacle(user: User) -> None:
+    made, plan = world(*old_stack())
+    made.users = Users(users=(user,))
+    assert run(made, plan).problem == ""
 
 
 def test_a_disk_that_is_no_longer_the_one_held_stops_everything() -> None:

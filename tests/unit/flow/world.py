@@ -20,6 +20,8 @@ from pre_nixos.host.questions import (
     SafeProbe,
     Surroundings,
     Text,
+    Users,
+    WhoUses,
 )
 from pre_nixos.model import plan as plans
 from pre_nixos.model.action import Action, Verb
@@ -53,6 +55,7 @@ class World:
         """By `verb target`: what happens instead of it; None lets it happen after all."""
         self.locked_by = ""
         self.root = True
+        self.users = Users()
         self.held = Outcome(ok=True)
         self.held_off: list[bool] = []
         self._devices = 100
@@ -71,6 +74,8 @@ class World:
                 return MountTable()
             case LookAround():
                 return Surroundings(memory=2**30, architecture="toy", firmware="bios", tools=TOOLS, root=self.root)
+            case WhoUses():
+                return self.users
             case Locate():
                 return Located(number="250:1", name="toy1")
             case _:
