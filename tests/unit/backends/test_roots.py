@@ -99,7 +99,8 @@ def test_what_is_cleared_of_a_signature_nobody_claims(what: str, beyond: list[in
 
 def test_what_is_immovable_is_never_written_to() -> None:
     graph = assemble([ROOT, (Unrecognised(what="in use by nobody knows what", immovable=True), (0,))])
-    assert sole(unrecognised.remove(graph.of(Unrecognised)[0], graph)).writes_nothing()
+    action = sole(unrecognised.remove(graph.of(Unrecognised)[0], graph))
+    assert action.steps == (RequireFree(target=DISK),)
 
 
 def mbr(*entries: tuple[int, int, int, int]) -> bytes:

@@ -73,7 +73,6 @@ def test_making_one() -> None:
             summary="write a GPT with 2 partitions on disk Speedy S1",
             steps=(
                 RequireFree(target=DISK),
-                Zero(target=DISK, ranges=WINDOWS),
                 RequireBlank(target=DISK),
                 WriteTable(target=DISK),
                 Zero(target=DISK, ranges=zones),
