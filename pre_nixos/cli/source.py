@@ -24,8 +24,6 @@ def read_machine(path: str | None, session: Session) -> Machine:
         raise Complaint(
             _said(path, error), advice="Write it again, with `pre-nixos show --json` or `pre-nixos record FILE`."
         ) from error
-    except RecursionError as error:
-        raise Complaint(f"{path}: this is no recorded machine: it is nested far too deep.") from error
 
 
 def read_plan(path: str, session: Session) -> Plan:
@@ -36,8 +34,6 @@ def read_plan(path: str, session: Session) -> Plan:
         return load_plan(_path(path), registry=session.registry)
     except ValueError as error:
         raise Complaint(_said(path, error), advice="Write it again, with `pre-nixos plan --output json`.") from error
-    except RecursionError as error:
-        raise Complaint(f"{path}: this is no plan: it is nested far too deep.") from error
 
 
 def look(session: Session) -> Machine:

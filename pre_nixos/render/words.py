@@ -34,18 +34,17 @@ def name_of(layer: Layer, names: Mapping[str, str] = {}) -> str:
         return printable(f"disk {kernel_name(layer, names)}" if kernel_name(layer, names) else layer.title)
     if isinstance(layer, Unrecognised):
         return printable(layer.describe())
-    if layer.title == layer.kind:
+    if _is_nameless(layer):
         said = _describe(layer, "")
         # A description that begins with a word stands for itself (`ext4 'home'`); a label does not.
-        return printable(said) if said[:1].isalpha() else printable(f"{_kind(layer)} {said}".rstrip())
-    # Which plugin's array it is, people know by what is said of it.
-    return printable(layer.title.replace(layer.kind, layer.kind.rpartition(".")[2], 1))
+        return printable(said) if said[:1].isalpha() else printable(f"{layer.title} {said}".rstrip())
+    return printable(layer.title)
 
 
 def full_name(layer: Layer, names: Mapping[str, str] = {}) -> str:
     """Name a layer so that it can be found on the machine: a disk by model, serial and what the kernel calls it."""
     if not isinstance(layer, Disk):
-        own_words = isinstance(layer, Unrecognised) or layer.title == layer.kind
+        own_words = isinstance(layer, Unrecognised) or _is_nameless(layer)
         said = "" if own_words else printable(_describe(layer, name_of(layer)))
         return ", ".join(filter(None, (name_of(layer), said)))
     name = kernel_name(layer, names)
@@ -78,7 +77,7 @@ def details(layer: Layer, names: Mapping[str, str] = {}, size: str = "", below: 
         yield from _disk_details(layer, names)
     else:
         said = _describe(layer, f"{layer.title} {size}")
-        if said and not (layer.title == layer.kind or isinstance(layer, Unrecognised) or _is_use(layer)):
+        if said and not (_is_nameless(layer) or isinstance(layer, Unrecognised) or _is_use(layer)):
             yield (Span(printable(said)),)
         name = kernel_name(layer, names)
         if name and not name.startswith("dm-") and not (below and name.startswith(below)):
@@ -92,8 +91,9 @@ def order(layer: Layer, names: Mapping[str, str] = {}) -> tuple[object, ...]:
     return (not known, [(int(each) if each.isdecimal() else -1, each) for each in _DIGITS.split(known)], layer.id)
 
 
-def _kind(layer: Layer) -> str:
-    return layer.kind.replace(".", " ")
+def _is_nameless(layer: Layer) -> bool:
+    """Whether its title says no more than of which kind it is; then its description is what people know it by."""
+    return layer.title == layer.kind.rpartition(".")[2]
 
 
 def _is_use(layer: Layer) -> bool:

@@ -118,7 +118,7 @@ def test_a_plan_that_is_refused_shows_why_and_fails(tmp_path: Path) -> None:
     path = _write(tmp_path, machine(Found(disk("a", read_only=True)), Found(disk("b")), *old_stack(on=("8:0", "8:16"))))
     ran = command("plan", "--machine", path, "--disks", "SERIAL-B", "--check")
     assert ran.status == 1
-    assert "This plan cannot be carried out:\n* toy.pool old would have to go, but it stands partly on" in ran.out
+    assert "This plan cannot be carried out:\n* pool old would have to go, but it stands partly on" in ran.out
 
 
 def test_explain_says_what_becomes_of_a_layer(file: str) -> None:
@@ -205,7 +205,7 @@ def test_what_is_shown_is_what_the_library_says(file: str) -> None:
 def test_a_dirty_machine_is_planned_for(tmp_path: Path) -> None:
     ran = command("plan", "--machine", _write(tmp_path, dirty()))
     assert ran.status == 0
-    assert "its part of pool old, and with it slot s, toy stuff, slot t, unknown data" in ran.out
+    assert "its part of pool old, and with it slot s, stuff, slot t, unknown data" in ran.out
 
 
 def _write(folder: Path, there: Machine) -> str:

@@ -59,7 +59,7 @@ SPOILT: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "only brackets": (lambda _: b"[" * 200_000, "no pre-nixos machine"),
     "nested too deep inside": (
         lambda text: text.replace(b'"content": {', b'"content": {"x": ' + b"[" * 9_000 + b"]" * 9_000 + b", "),
-        "nested",
+        "depth exceeded",
     ),
 }
 
