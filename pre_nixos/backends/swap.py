@@ -67,9 +67,9 @@ class Area(Layer, tag="swap"):
         return frozenset({READY, HIBERNATED})
 
     def describe(self) -> str:
-        """Its label, and whether a system sleeps in it."""
-        label = repr(self.label) if self.label else ""
-        return ", ".join(filter(None, (label, "a hibernated system is in it" if self.hibernated else "")))
+        """What it is, its label, and whether a system sleeps in it."""
+        named = f"swap {self.label!r}" if self.label else "swap"
+        return f"{named} with a hibernated system" if self.hibernated else named
 
 
 class Use(Layer, tag="swap.use"):
@@ -80,6 +80,11 @@ class Use(Layer, tag="swap.use"):
     """From 0 to 32767, the highest is used first; None leaves it to the kernel."""
     discard: How[bool] = False
     """Whether to tell the device which blocks are no longer in use."""
+
+    @property
+    def title(self) -> str:
+        """It has no name; what it stands on has."""
+        return "in use as swap"
 
 
 class File(Layer, tag="swap.file"):
@@ -150,7 +155,7 @@ def remove(layer: Area, graph: DeviceGraph) -> Sequence[Action]:
         Action(
             verb=Verb.TEARDOWN,
             target=layer.id,
-            summary=f"remove swap {layer.describe()} from {graph.called(device)}".replace("  ", " "),
+            summary=f"remove {layer.describe()} from {graph.called(device)}",
             steps=(RequireFree(target=node), Zero(target=node, ranges=WINDOWS)),
             destroys=(layer.id,),
         )
@@ -181,7 +186,7 @@ def switch_on(layer: Use, graph: DeviceGraph) -> Sequence[Action]:
     """Use the device below as swap."""
     device = graph.devices(layer)[0]
     step = SwapOn(target=Node(layer=device.id), priority=layer.priority, discard=layer.discard)
-    return [Action(verb=Verb.ACTIVATE, target=layer.id, summary=f"swap on {graph.called(device)}", steps=(step,))]
+    return [Action(verb=Verb.ACTIVATE, target=layer.id, summary=f"use {graph.called(device)} as swap", steps=(step,))]
 
 
 @for_kind(hooks.deactivate, Use)
@@ -189,9 +194,8 @@ def switch_off(layer: Use, graph: DeviceGraph) -> Sequence[Action]:
     """Stop using the device below as swap; what is in it goes back to memory."""
     device = graph.devices(layer)[0]
     step = SwapOff(target=Node(layer=device.id))
-    return [
-        Action(verb=Verb.DEACTIVATE, target=layer.id, summary=f"stop swapping on {graph.called(device)}", steps=(step,))
-    ]
+    summary = f"stop using {graph.called(device)} as swap"
+    return [Action(verb=Verb.DEACTIVATE, target=layer.id, summary=summary, steps=(step,))]
 
 
 @for_kind(hooks.deactivate, File)
@@ -199,6 +203,5 @@ def file_off(layer: File, graph: DeviceGraph) -> Sequence[Action]:
     """Stop using a file as swap."""
     del graph
     step = Run(argv=("swapoff", layer.path))
-    return [
-        Action(verb=Verb.DEACTIVATE, target=layer.id, summary=f"stop swapping on the file {layer.path}", steps=(step,))
-    ]
+    summary = f"stop using the file {layer.path} as swap"
+    return [Action(verb=Verb.DEACTIVATE, target=layer.id, summary=summary, steps=(step,))]

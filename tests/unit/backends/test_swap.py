@@ -26,6 +26,7 @@ from pre_nixos.plugin import (
     SwapOn,
     Zero,
 )
+from pre_nixos.render.words import name_of
 from tests.unit.backends.canned import Canned, disk
 from tests.unit.backends.sole import sole
 
@@ -55,7 +56,7 @@ def test_making_an_area(area: Area, argv: tuple[str | Node, ...]) -> None:
 def test_removing_an_area() -> None:
     graph = graph_of(Area(label="sw", hibernated=True))
     action = sole(swap.remove(graph.of(Area)[0], graph))
-    assert action.summary == "remove swap 'sw', a hibernated system is in it from disk S"
+    assert action.summary == "remove swap 'sw' with a hibernated system from disk S"
     assert action.steps == (RequireFree(target=DISK), Zero(target=DISK, ranges=WINDOWS))
 
 
@@ -74,13 +75,32 @@ def test_a_label_that_would_be_cut_off_is_refused() -> None:
 def test_on_and_off() -> None:
     graph = graph_of(Area(), Use(priority=5, discard=True))
     use = graph.of(Use)[0]
-    assert sole(swap.switch_on(use, graph)).steps == (SwapOn(target=DISK, priority=5, discard=True),)
-    assert sole(swap.switch_off(use, graph)).steps == (SwapOff(target=DISK),)
+    on, off = sole(swap.switch_on(use, graph)), sole(swap.switch_off(use, graph))
+    assert (on.summary, on.steps) == ("use disk S as swap", (SwapOn(target=DISK, priority=5, discard=True),))
+    assert (off.summary, off.steps) == ("stop using disk S as swap", (SwapOff(target=DISK),))
 
 
 def test_a_file_is_switched_off_by_its_path() -> None:
     graph = graph_of(File(path="/swap file"))
-    assert sole(swap.file_off(graph.of(File)[0], graph)).steps == (Run(argv=("swapoff", "/swap file")),)
+    off = sole(swap.file_off(graph.of(File)[0], graph))
+    assert (off.summary, off.steps) == (
+        "stop using the file /swap file as swap",
+        (Run(argv=("swapoff", "/swap file")),),
+    )
+
+
+@pytest.mark.parametrize(
+    ("layer", "known_as"),
+    [
+        (Area(), "swap"),
+        (Area(label="sw"), "swap 'sw'"),
+        (Area(hibernated=True), "swap with a hibernated system"),
+        (Use(), "in use as swap"),
+        (File(path="/swap file"), "swap file /swap file"),
+    ],
+)
+def test_what_people_know_it_by(layer: Layer, known_as: str) -> None:
+    assert name_of(layer) == known_as
 
 
 def test_what_is_found() -> None:
