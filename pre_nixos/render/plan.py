@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pre_nixos.model.difference import Fate
 from pre_nixos.model.layer import Disk, State
+from pre_nixos.render.members import shortened
 from pre_nixos.render.steps import step_in_words
 from pre_nixos.render.text import UNICODE, Guides, Line, Span, Style, joined, line, paragraph, printable, wrapped
 from pre_nixos.render.tree import WIDTH, Mark, tree
@@ -104,11 +105,14 @@ class PlanText:
         """What will be done, in order; with their steps if asked for."""
         digits = len(str(len(self._plan.actions)))
         under, deeper = " " * (digits + 2), " " * (digits + 4)
+        shorten = shortened(self._plan.before.of(Disk))
         for position, action in enumerate(self._plan.actions, 1):
             style = Style.PLAIN if action.verb.loses_nothing else Style.CAUTION
             head = Span(f"{position:>{digits}}. ", Style.FAINT)
             where = Span(self._where(action), Style.FAINT)
-            yield from wrapped((head, Span(printable(action.summary), style), where), self._width, margin=under)
+            yield from wrapped(
+                (head, Span(printable(shorten(action.summary)), style), where), self._width, margin=under
+            )
             for step in action.steps if steps else ():
                 said = (Span(under), Span(step_in_words(step), Style.FAINT))
                 yield from wrapped(said, self._width, margin=deeper)
