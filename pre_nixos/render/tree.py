@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 WIDTH = 80
 NARROWEST = 24
 """Columns that are kept for what is said of a layer, however deep it stands."""
-SIZE_WIDTH = 9
-"""As wide as `465.8 GiB`."""
+SHARE = 0.45
+"""The share of the columns that is kept for that, where it is more."""
 MOST_JOINED = 4
 """So many leaves of one layer are named on its line; more get a line each."""
 
@@ -99,11 +99,13 @@ class _Tree:
         rows = [row for item in items for row in self._rows(item, "", "")]
         # A line that says nothing more needs no column.
         full = [row for row in rows if row.item.size or row.item.details]
-        most = self._width - self._margin - SIZE_WIDTH - 4 - NARROWEST
+        size_width = max((len(row.item.size) for row in full), default=0)
+        said_width = max(NARROWEST, round(self._width * SHARE))
+        most = self._width - self._margin - size_width - 4 - said_width
         lengths = [len(row.guide) + len(plain(row.item.name)) for row in full]
         # A name longer than that hangs over; the others need not suffer for it.
         column = max((each for each in lengths if each <= most), default=min(most, 12))
-        return [line for row in rows for line in self._laid_out(row, column)]
+        return [line for row in rows for line in self._laid_out(row, column, size_width)]
 
     @property
     def _margin(self) -> int:
@@ -147,13 +149,13 @@ class _Tree:
             )
             yield from self._rows(child, below + first, below + rest)
 
-    def _laid_out(self, row: _Row, column: int) -> Iterable[Line]:
+    def _laid_out(self, row: _Row, column: int, size_width: int) -> Iterable[Line]:
         """Put the name in its column, then the size, then what is said, broken where it must be."""
         item = row.item
         sign, style = item.mark or Mark(" ", Style.PLAIN)
         margin = "" if self._marks is None else f"{sign} "
         head: Line = (Span(margin, style), Span(row.guide, Style.FAINT), *item.name)
-        size, said = f"  {item.size:>{SIZE_WIDTH}}  ", joined(item.details)
+        size, said = f"  {item.size:>{size_width}}  ", joined(item.details)
         start = self._margin + column + len(size)
         below = f"{' ' * self._margin}{row.below}"[: start - 2].ljust(start)
         used, most = len(plain(head)), self._margin + column
