@@ -143,13 +143,14 @@ def _carry_out(
     from pre_nixos.cli.progress import display_on
     from pre_nixos.flow.outcome import Failed
     from pre_nixos.hooks.registry import PluginError
+    from pre_nixos.model.layer import Disk
 
     heard = session.err.descriptor() if session.err.is_terminal else None
     try:
         with ExitStack() as stack:
             log = _log(arguments.log, stack)
             stop = stack.enter_context(Interrupts(heard))
-            display = stack.enter_context(display_on(session.err))
+            display = stack.enter_context(display_on(session.err, plan.before.of(Disk)))
 
             def observe(event: Event) -> None:
                 display(event)

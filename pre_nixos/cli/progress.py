@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from pre_nixos.flow.outcome import ActionBegan, ActionEnded, Looking, Noted, Planned, StepEnded
-from pre_nixos.render.text import printable
+from pre_nixos.render.members import shortened
+from pre_nixos.render.text import Span, Style, plain, printable, wrapped
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
     from typing import Self
 
@@ -15,6 +17,12 @@ if TYPE_CHECKING:
 
     from pre_nixos.cli.screen import Screen
     from pre_nixos.flow.outcome import Event
+    from pre_nixos.model.layer import Disk
+
+SECONDS_WIDTH = 8
+"""As wide as ` 123.4 s`."""
+_TO_COME = "\0"
+"""In no text that was made printable."""
 
 
 class Display(Protocol):
@@ -35,9 +43,9 @@ class Display(Protocol):
         ...
 
 
-def display_on(screen: Screen) -> Display:
-    """Give the display that suits a screen."""
-    return LiveDisplay(screen) if screen.is_live else PlainDisplay(screen)
+def display_on(screen: Screen, disks: Iterable[Disk] = ()) -> Display:
+    """Give the display that suits a screen; lists of these disks are said briefly."""
+    return LiveDisplay(screen, disks) if screen.is_live else PlainDisplay(screen, disks)
 
 
 def _announced(event: Planned) -> str:
@@ -53,8 +61,9 @@ def _first_line(text: str) -> str:
 class PlainDisplay:
     """One line an action: what it is when it begins, how long it took when it is over."""
 
-    def __init__(self, screen: Screen) -> None:
+    def __init__(self, screen: Screen, disks: Iterable[Disk] = ()) -> None:
         self._screen = screen
+        self._shorten = shortened(disks)
         self._within_line = False
 
     def __enter__(self) -> Self:
@@ -70,12 +79,17 @@ class PlainDisplay:
         match event:
             case ActionBegan():
                 width = len(str(event.of))
-                self._write(f"[{event.position:>{width}}/{event.of}] {printable(event.summary)} ... ", ends=False)
+                where = f"[{event.position:>{width}}/{event.of}] "
+                summary = printable(self._shorten(event.summary))
+                self._write(f"{where}{summary} ...", margin=len(where), room=SECONDS_WIDTH)
+                self._within_line = True
+            case ActionEnded(ok=True):
+                self._screen.write_soon(f" {event.seconds:.1f} s")
+                self._end_line()
             case ActionEnded():
-                if event.ok:
-                    self._write(f"{event.seconds:.1f} s", goes_on=True)
-                else:
-                    self._write(f"FAILED after {event.seconds:.1f} s: {_first_line(event.problem)}", goes_on=True)
+                self._screen.write_soon(" FAILED")
+                self._end_line()
+                self._write(f"    after {event.seconds:.1f} s: {_first_line(event.problem)}", margin=4)
             case Looking():
                 self._write("Looking at the machine again." if event.round > 1 else "Looking at the machine.")
             case Planned():
@@ -85,13 +99,15 @@ class PlainDisplay:
             case StepEnded():
                 pass
 
-    def _write(self, text: str, *, ends: bool = True, goes_on: bool = False) -> None:
+    def _write(self, text: str, *, margin: int = 0, room: int = 0) -> None:
+        """Write text on lines of its own, the last of which is left open if there is to be room for more."""
         if not text:
             return
-        if self._within_line and not goes_on:
-            self._end_line()
-        self._screen.write_soon(f"{text}\n" if ends else text)
-        self._within_line = not ends
+        self._end_line()
+        # What is still to come belongs to the last word, and holds its place until then.
+        lines = wrapped((Span(text + _TO_COME * room),), self._screen.width, margin=" " * margin)
+        told = "\n".join(plain(each).rstrip(_TO_COME) for each in lines)
+        self._screen.write_soon(told if room else f"{told}\n")
 
     def _end_line(self) -> None:
         if self._within_line:
@@ -102,7 +118,7 @@ class PlainDisplay:
 class LiveDisplay:
     """A bar and the action that runs; what is done moves up and stays."""
 
-    def __init__(self, screen: Screen) -> None:
+    def __init__(self, screen: Screen, disks: Iterable[Disk] = ()) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
         from rich.table import Column
 
@@ -120,6 +136,8 @@ class LiveDisplay:
             expand=True,
             transient=True,
         )
+        self._screen = screen
+        self._shorten = shortened(disks)
         self._task = self._progress.add_task("Looking at the machine", total=None, start=False)
         self._summary = ""
         self._broken = False
@@ -150,23 +168,31 @@ class LiveDisplay:
         progress, task = self._progress, self._task
         match event:
             case ActionBegan():
-                self._summary = printable(event.summary)
+                self._summary = printable(self._shorten(event.summary))
                 progress.update(task, description=self._summary, total=event.of, completed=event.position - 1)
             case ActionEnded():
                 progress.advance(task)
-                sign, style = ("done  ", "green") if event.ok else ("FAILED", "bold red")
-                why = "" if event.ok else f": {_first_line(event.problem)}"
-                progress.print(f"{sign} {event.seconds:6.1f} s  {self._summary}{why}", style=style, highlight=False)
+                self._tell_end(event)
             case Looking():
                 again = " again" if event.round > 1 else ""
                 progress.update(task, description=f"Looking at the machine{again}", total=None)
             case Planned():
-                if text := _announced(event):
-                    progress.print(text, style="yellow")
+                self._tell(_announced(event), Style.CAUTION)
             case Noted():
-                progress.print(f"Note: {printable(event.text)}", style="yellow")
+                self._tell(f"Note: {printable(event.text)}", Style.CAUTION)
             case StepEnded():
                 pass
+
+    def _tell_end(self, event: ActionEnded) -> None:
+        sign, style = ("done  ", Style.GOOD) if event.ok else ("FAILED", Style.BAD)
+        head = f"{sign} {event.seconds:6.1f} s  "
+        why = "" if event.ok else f": {_first_line(event.problem)}"
+        self._tell(f"{head}{self._summary}{why}", style, margin=len(head))
+
+    def _tell(self, text: str, style: Style, margin: int = 0) -> None:
+        """Put text above the bar, where it stays."""
+        for each in wrapped((Span(text, style),), self._screen.width, margin=" " * margin) if text else ():
+            self._progress.print(self._screen.as_rich(each), soft_wrap=True)
 
 
 class _Act(Protocol):

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from rich.console import Console
+    from rich.text import Text
 
 WIDTH = 80
 NARROWEST, WIDEST = 50, 140
@@ -118,16 +119,20 @@ class Screen:
             )
         return self._console
 
-    def _show_coloured(self, lines: Iterable[Line]) -> None:
+    def as_rich(self, line: Line) -> Text:
+        """Give a line as what the console prints in colour."""
         from rich.text import Text
 
+        text = Text.assemble(*((span.text, COLOURS.get(span.style, "")) for span in line))
+        text.rstrip()
+        return text
+
+    def _show_coloured(self, lines: Iterable[Line]) -> None:
         if self.closed:
             return
         try:
             for each in lines:
-                text = Text.assemble(*((span.text, COLOURS.get(span.style, "")) for span in each))
-                text.rstrip()
-                self.console.print(text, soft_wrap=True)
+                self.console.print(self.as_rich(each), soft_wrap=True)
         except BrokenPipeError:
             self.close()
 

@@ -89,9 +89,15 @@ def wrapped(spans: Line, width: int, *, margin: str = "", taken: int = 0) -> Seq
                 used = start = len(margin)
                 word = word.lstrip()  # noqa: PLW2901 - a line does not begin with the space it was broken at
             if word:
-                lines[-1].append(Span(word, span.style))
+                _append(lines[-1], Span(word, span.style))
                 used += len(word)
     return [tuple(each) for each in lines]
+
+
+def _append(spans: list[Span], more: Span) -> None:
+    if spans and spans[-1].style is more.style:
+        more = Span(spans.pop().text + more.text, more.style)
+    spans.append(more)
 
 
 def paragraph(text: str, width: int, *, indent: int = 0, style: Style = Style.PLAIN) -> Sequence[Line]:
