@@ -59,7 +59,7 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
     else:
         show_plan(plan, session.out, names, steps=arguments.output == "actions")
         if plan.actions and not plan.objections and not arguments.machine:
-            session.out.say(f"To do this: {' '.join(_apply(arguments, plan))}")
+            _show_command(_apply(arguments, plan), session.out)
     return status_of(plan, check=arguments.check)
 
 
@@ -119,10 +119,19 @@ def _alike(asked: str, plan: Plan) -> Sequence[str]:
     return ending or [each for each in plan.reasons if asked in each]
 
 
+def _show_command(words: Sequence[str], screen: Screen) -> None:
+    from pre_nixos.cli.typed import typed
+    from pre_nixos.render.text import line, printable
+
+    heading = "To do this:"
+    lines = typed(words, screen.width, prompt=f"{heading} ")
+    if len(lines) > 1:
+        lines = [heading, *typed(words, screen.width, prompt="  ")]
+    screen.show(line(printable(each)) for each in lines)
+
+
 def _apply(arguments: argparse.Namespace, plan: Plan) -> Sequence[str]:
     """Give the command that does what was shown: with the same policy and its options, and the consent."""
-    import shlex
-
     own = {"--output", "--explain"}
     words = list(arguments.words)
     kept: list[str] = []
@@ -131,7 +140,7 @@ def _apply(arguments: argparse.Namespace, plan: Plan) -> Sequence[str]:
         if word in own:
             words.pop(0)
         elif word not in {"--check", "--json"} and word.partition("=")[0] not in own:
-            kept.append(shlex.quote(word))
-    if f"--policy {DEFAULT}" == " ".join(kept):
+            kept.append(word)
+    if kept == ["--policy", DEFAULT]:
         kept = []
     return ["pre-nixos", "apply", *kept, "--consent", plan.digest]
