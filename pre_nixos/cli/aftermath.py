@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pre_nixos.model.layer import Disk
+from pre_nixos.render.members import shortened
 from pre_nixos.render.plan import counted
 from pre_nixos.render.text import printable
-from pre_nixos.render.words import full_name
+from pre_nixos.render.words import full_name, known_as
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from pre_nixos.flow.outcome import Report, Round
     from pre_nixos.model.action import Action
@@ -29,15 +31,17 @@ def failure(report: Report, names: Mapping[str, str]) -> Iterator[str]:
     """Say what went wrong and where things stand, a paragraph each."""
     last = report.rounds[-1] if report.rounds else None
     action = _failed(last) if last is not None else None
-    yield printable_lines(report.problem)
+    shorten = shortened(report.before.of(Disk))
+    yield printable_lines(shorten(report.problem))
     if action is not None and report.problem.startswith(action.summary):
         yield from _where(action, report, names)
     left = _left(last)
     if last is not None:
-        yield _progress(report, last, left)
+        yield _progress(report, last, left, shorten)
     short = report.shortcomings
-    if short and not left:
-        listed = [printable(str(each)) for each in short[:MOST_LISTED]]
+    if short and last is not None and not left:
+        graphs = (last.plan.wanted.graph, report.after)
+        listed = [f"{known_as(each.layer, *graphs)} {printable(each.text)}" for each in short[:MOST_LISTED]]
         more = f" And {len(short) - MOST_LISTED} more." if len(short) > MOST_LISTED else ""
         yield "Not as wanted: " + "; ".join(listed) + "." + more
     yield report.advice
@@ -65,9 +69,9 @@ def _left(last: Round | None) -> Sequence[Action]:
     return [each for each in last.plan.actions if each.id not in done]
 
 
-def _progress(report: Report, last: Round, left: Sequence[Action]) -> str:
+def _progress(report: Report, last: Round, left: Sequence[Action], shorten: Callable[[str], str]) -> str:
     text = f"Done: {counted(report.actions, 'action')}"
-    text += f", the last of them: {printable(last.done[-1].summary)}." if last.done else "."
+    text += f", the last of them: {printable(shorten(last.done[-1].summary))}." if last.done else "."
     if left:
-        text += f" Not done: {counted(len(left), 'action')}, beginning with: {printable(left[0].summary)}."
+        text += f" Not done: {counted(len(left), 'action')}, beginning with: {printable(shorten(left[0].summary))}."
     return text

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     import argparse
 
     from pre_nixos.cli.parser import Parser
+    from pre_nixos.cli.progress import Display
     from pre_nixos.cli.session import Session
+    from pre_nixos.flow.outcome import Event
     from pre_nixos.lab.rehearsal import Rehearsal
     from pre_nixos.model.machine import Machine
     from pre_nixos.model.plan import Plan
@@ -52,22 +54,27 @@ def _rehearse(machine: Machine, arguments: argparse.Namespace, session: Session)
     from pre_nixos.flow.outcome import Failed
     from pre_nixos.lab.description import LabError
     from pre_nixos.lab.rehearsal import rehearse
+    from pre_nixos.model.layer import Disk
     from pre_nixos.render.words import kernel_names
 
-    display = display_on(session.err)
+    displays: list[Display] = []
     session.err.say("Making a twin of this machine; this machine itself is not touched.")
     try:
         with ExitStack() as stack:
 
             def shown(twin: Machine, plan: Plan) -> None:
                 show_plan(plan, session.err, kernel_names(twin.graph))
-                stack.enter_context(display)
+                displays.append(stack.enter_context(display_on(session.err, plan.before.of(Disk))))
+
+            def observe(event: Event) -> None:
+                for display in displays:
+                    display(event)
 
             return rehearse(
                 machine,
                 arguments.policy,
                 given(arguments),
-                display,
+                observe,
                 shown=shown,
                 registry=session.registry,
                 artefacts=arguments.artefacts,
@@ -105,6 +112,6 @@ def _tell(result: Rehearsal, session: Session) -> None:
         )
         return
     out.show([line("The rehearsal did not go well.", Style.BAD)])
-    show_shortcomings(result.shortcomings, out)
+    show_shortcomings(result.shortcomings, out, result.plan.wanted.graph, result.after.graph)
     if result.again.actions:
         out.say(f"A second run would do {counted(len(result.again.actions), 'more action')}.")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pre_nixos.cli.screen import Screen
     from pre_nixos.cli.session import Session
     from pre_nixos.model.difference import Shortcoming
+    from pre_nixos.model.graph import DeviceGraph
 
 NEEDS_POLICY = True
 
@@ -40,16 +41,17 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
             {"format": "pre-nixos verification", "version": 1, "as_wanted": not found, "shortcomings": found}
         )
     elif found:
-        show_shortcomings(found, session.out)
+        show_shortcomings(found, session.out, wanted.graph, machine.graph)
     else:
         session.out.say("Everything is as wanted.")
     return 1 if found else 0
 
 
-def show_shortcomings(found: Sequence[Shortcoming], screen: Screen) -> None:
-    """List differences, one to a line."""
+def show_shortcomings(found: Sequence[Shortcoming], screen: Screen, *graphs: DeviceGraph) -> None:
+    """List differences, one to a line; the graphs know the layers they are about."""
     from pre_nixos.render.text import Span, Style, printable, wrapped
+    from pre_nixos.render.words import known_as
 
     for each in found:
-        spans = (Span(printable(each.layer), Style.NAME), Span(f" {printable(each.text)}"))
+        spans = (Span(known_as(each.layer, *graphs), Style.NAME), Span(f" {printable(each.text)}"))
         screen.show(wrapped(spans, screen.width, margin="  "))

@@ -52,6 +52,26 @@ def full_name(layer: Layer, names: Mapping[str, str] = {}) -> str:
     return printable(layer.title) + (f", {size}" if size else "") + (f" ({name})" if name else "")
 
 
+def known_as(id_: str, *graphs: DeviceGraph) -> str:
+    """Name the layer with this id, as the first of these graphs has it, so that it is told from all others."""
+    for graph in graphs:
+        layer = graph.get(id_)
+        if layer is None:
+            continue
+        if layer.part_of is not None and all(_has_name(each) for each in graph.under(layer)):
+            return printable(" of ".join(each.title for each in (layer, *graph.under(layer))))
+        if _has_name(layer):
+            return printable(graph.called(layer))
+        # It has no name of its own, so it takes one from what it stands on.
+        below = ", ".join(known_as(each.id, graph) for each in graph.devices(layer))
+        return name_of(layer) + (f" on {below}" if below else "")
+    return printable(id_)
+
+
+def _has_name(layer: Layer) -> bool:
+    return layer.segment != layer.kind
+
+
 def size_of(layer: Layer, graph: DeviceGraph | None = None) -> str:
     """Say how much it offers; empty if that is nothing, or not known."""
     if layer.device is not None:
