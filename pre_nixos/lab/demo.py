@@ -8,23 +8,29 @@ is in use; on an SSD a filesystem is mounted. What is typed is the real command,
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from pre_nixos.cli.main import main
+from pre_nixos.cli.screen import Screen
 from pre_nixos.cli.session import Session
+from pre_nixos.cli.typed import typed
 from pre_nixos.hooks.registry import installed
-from pre_nixos.lab import residue
+from pre_nixos.lab import requirements, residue
 from pre_nixos.lab.description import Lab, LabDisk, LabError
+from pre_nixos.lab.guest import CommandFailed
 from pre_nixos.lab.rehearsal import KEEP_SPARSE
 from pre_nixos.lab.residue import Recipe
 from pre_nixos.lab.uml import boot
+from pre_nixos.render.text import Style, line, paragraph
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from pre_nixos.lab.guest import Guest
 
 GIB = 1 << 30
@@ -57,8 +63,17 @@ sync
 """,
 )
 
-SIZES = ("--slash", "1GiB", "--home-cap", "512MiB", "--data", "2GiB", "--swap-cap", "512MiB")
+POLICY = ("--careful", "--slash", "1GiB", "--data", "2GiB")
 """The server's disks are small, so what it gets is too."""
+
+STORY = (
+    "A virtual server is being made: two SSDs and two HDDs with the remains of an earlier installation, some of it "
+    "still in use, and a disk with pictures that is to stay as it is."
+)
+
+
+class NotAsItShould(Exception):
+    """Something in the demonstration ended otherwise than it should."""
 
 
 def make_server(guest: Guest) -> None:
@@ -69,15 +84,22 @@ def make_server(guest: Guest) -> None:
     guest.dirty(residue.BYSTANDER, "pictures")
 
 
-def tell(text: str) -> None:
-    """Write a line at once: a demonstration is there to be watched."""
-    print(text, flush=True)  # noqa: T201 - as said
+def demonstrate(guest: Guest, screen: Screen) -> None:
+    """Type the commands. Raises NotAsItShould with the first that does not end as it should."""
+    bystander = guest.hash_disk("pictures")
+    _type(guest, screen, "What is on its disks?", "show")
+    _type(guest, screen, "What would be done to install it anew, with everything mirrored?", "plan", *POLICY)
+    _type(guest, screen, "So be it, and nothing else.", "apply", *POLICY, "--consent", _digest(guest))
+    _type(guest, screen, "Is it what was asked for?", "verify", *POLICY)
+    _type(guest, screen, "And what would a second run do?", "plan", *POLICY, "--check")
+    if guest.hash_disk("pictures") != bystander:
+        raise NotAsItShould("the disk with the pictures has changed, which was none of our business")
 
 
-def type_command(guest: Guest, *words: str) -> int:
+def _type(guest: Guest, screen: Screen, what: str, *words: str) -> None:
     """Run `pre-nixos` with these words, on the guest."""
-    prompt = f"# pre-nixos {' '.join(words)}"
-    tell(f"\n\033[1m{prompt}\033[0m" if sys.stdout.isatty() else f"\n{prompt}")
+    command = typed(["pre-nixos", *words], screen.width, prompt="# ")
+    screen.show([(), *paragraph(what, screen.width), *(line(each, Style.HEADING) for each in command)])
     session = Session(
         stdout=sys.stdout,
         stderr=sys.stdout,
@@ -86,52 +108,56 @@ def type_command(guest: Guest, *words: str) -> int:
         registry=installed(),
         host=guest.host,
     )
-    return main(words, session)
+    status = main(words, session)
+    if status:
+        raise NotAsItShould(f"`pre-nixos {words[0]}` ended with {status}")
 
 
-def demonstrate(guest: Guest) -> int:
-    """Type the commands; 0 if each ended as it should."""
-    failures: list[str] = []
-
-    def expect(status: int, *words: str) -> None:
-        found = type_command(guest, *words)
-        if found != status:
-            failures.append(f"pre-nixos {' '.join(words)} ended with {found}, not {status}")
-
-    policy = ("--careful", *SIZES)
-    bystander = guest.hash_disk("pictures")
-    expect(0, "show")
-    expect(0, "plan", *policy)
-    expect(0, "apply", "--yes", *policy)
-    expect(0, "show")
-    expect(0, "verify", *policy)
-    expect(0, "plan", "--check", *policy)
-    if guest.hash_disk("pictures") != bystander:
-        failures.append("the disk that was none of our business has changed")
-    return _conclude(failures)
-
-
-def _conclude(failures: Sequence[str]) -> int:
-    for each in failures:
-        tell(f"NOT AS IT SHOULD BE: {each}")
-    if not failures:
-        tell("\nAll as it should be: a second run would do nothing, and the disk with the pictures is untouched.")
-    return 1 if failures else 0
+def _digest(guest: Guest) -> str:
+    """Read the digest of the plan that was shown, as a script would."""
+    out = io.StringIO()
+    session = Session(stdout=out, stderr=out, stdin=sys.stdin, environ={}, registry=installed(), host=guest.host)
+    if main(["plan", "--json", *POLICY], session):
+        raise NotAsItShould(f"there is no plan any more: {out.getvalue()}")
+    return str(msgspec.json.decode(out.getvalue())["content"]["digest"])
 
 
 def run() -> int:
-    """Boot the server, and demonstrate."""
-    began = time.monotonic()
-    try:
-        with boot(SERVER, artefacts=os.path.abspath("artefacts/demo")) as guest:
-            make_server(guest)
-            status = demonstrate(guest)
-    except LabError as error:
-        tell(str(error))
+    """Boot the server, and demonstrate; 0 if all went as it should."""
+    screen = Screen(sys.stdout, os.environ)
+    lacking = requirements.missing()
+    if lacking:
+        screen.say(f"This needs programs that are not here: {', '.join(lacking)}. As root, run:")
+        screen.write(f"\n  {requirements.install_line(lacking)}\n")
         return 1
+    artefacts = os.path.join(os.path.abspath(os.environ.get("PRE_NIXOS_ARTEFACTS", "artefacts")), "demo")
+    began = time.monotonic()
+    done = False
+    screen.say(STORY)
+    try:
+        with boot(SERVER, artefacts=artefacts) as guest, suppress(KeyboardInterrupt):
+            make_server(guest)
+            demonstrate(guest, screen)
+            done = True
+    except KeyboardInterrupt:
+        pass
+    except (NotAsItShould, CommandFailed, LabError, OSError) as error:
+        screen.show([()])
+        screen.say(f"NOT AS IT SHOULD BE: {error}", Style.BAD)
+        screen.say(f"What is known of it is in {artefacts}. Nothing of this machine was touched.")
+        return 1
+    screen.show([()])
+    if not done:
+        screen.say("Stopped. The virtual server is gone, and nothing of this machine was touched.")
+        return 130
+    screen.say(
+        "All as it should be: a second run would do nothing, and the disk with the pictures is the same to the last "
+        "byte.",
+        Style.GOOD,
+    )
     seconds = time.monotonic() - began
-    tell(f"({seconds:.0f} s, on a virtual server that is gone now; nothing of this machine was touched)")
-    return status
+    screen.say(f"That took {seconds:.0f} s. The virtual server is gone, and nothing of this machine was touched.")
+    return 0
 
 
 if __name__ == "__main__":
