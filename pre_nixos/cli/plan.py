@@ -109,8 +109,12 @@ def _explain(arguments: argparse.Namespace, plan: Plan, session: Session) -> Non
     if arguments.json:
         session.put_json([plan.reasons[each] for each in found])
         return
+    from pre_nixos.model.layer import Disk
+    from pre_nixos.render.members import shortened
+
+    shorten = shortened(plan.before.of(Disk))
     for each in found:
-        session.out.say(plan.explain(each))
+        session.out.say(shorten(plan.explain(each)))
 
 
 def _alike(asked: str, plan: Plan) -> Sequence[str]:

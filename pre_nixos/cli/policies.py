@@ -56,15 +56,17 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
 def _answer(policy: Policy, machine: Machine, session: Session) -> str:
     from pre_nixos.flow.propose import propose
     from pre_nixos.model.draft import InvalidLayout
+    from pre_nixos.model.layer import Disk
+    from pre_nixos.render.members import shortened
     from pre_nixos.render.plan import counted
 
     try:
         wanted = propose(machine, policy.name, registry=session.registry)
     except InvalidLayout as error:
         return str(error)
-    return (
-        f"takes {counted(len(wanted.takes), 'disk')}: {', '.join(machine.graph[each].title for each in wanted.takes)}"
-    )
+    disks = [each for each in machine.graph.of(Disk) if each.id in wanted.takes]
+    named = shortened(disks)(", ".join(each.title for each in disks))
+    return f"takes {counted(len(disks), 'disk')}: {named.removeprefix('disks ')}"
 
 
 def _lines(policy: Policy, answer: str, width: int) -> Iterator[Line]:
