@@ -9,10 +9,13 @@ import fcntl
 import mmap
 import os
 
-CHUNK = 1 << 20
+CHUNK = 1 << 18
 BLOCK = 4096
 _ZEROS = bytes(CHUNK)
-_ONES = b"\xff" * CHUNK
+_ONES = b"\xff" * BLOCK
+
+_spare: list[mmap.mmap] = []
+"""Buffers for the next one: memory that was never touched costs more than what is read into it."""
 
 
 def past_the_cache(descriptor: int) -> None:
@@ -29,10 +32,10 @@ def read(descriptor: int, offset: int, length: int, align: int = BLOCK) -> bytes
     first = offset // align * align
     last = -(-(offset + length) // align) * align
     pieces: list[bytes] = []
-    with mmap.mmap(-1, CHUNK) as buffer:
+    with _Buffer() as buffer:
         while first < last:
             got = _fill(descriptor, buffer, first, min(CHUNK, last - first), align)
-            pieces.append(buffer[:got])
+            pieces.append(bytes(buffer[:got]))
             first += got
     whole = b"".join(pieces)
     skip = offset % align
@@ -51,7 +54,7 @@ def blank(descriptor: int, size: int, window: int, align: int = BLOCK) -> bool:
         ranges = [(0, size)]
     else:
         ranges.append((tail, size - tail))
-    with mmap.mmap(-1, CHUNK) as buffer:
+    with _Buffer() as buffer:
         for start, length in ranges:
             at, end = start, start + length
             while at < end:
@@ -62,19 +65,32 @@ def blank(descriptor: int, size: int, window: int, align: int = BLOCK) -> bool:
     return True
 
 
-def says_nothing(data: bytes) -> bool:
+def says_nothing(data: memoryview | bytes) -> bool:
     """Tell whether each block of these bytes is all 0x00 or all 0xFF."""
-    if data in (_ZEROS[: len(data)], _ONES[: len(data)]):
+    if _ZEROS.startswith(data):  # compares in place, where `==` would first need a copy of a buffer
         return True
-    if len(data) <= BLOCK:
-        return False
-    return all(says_nothing(data[start : start + BLOCK]) for start in range(0, len(data), BLOCK))
+    return all(
+        _ZEROS.startswith(block) or _ONES.startswith(block)
+        for block in (data[start : start + BLOCK] for start in range(0, len(data), BLOCK))
+    )
 
 
-def _fill(descriptor: int, buffer: mmap.mmap, offset: int, length: int, align: int) -> int:
+class _Buffer:
+    """An aligned buffer, lent while it is needed."""
+
+    def __enter__(self) -> memoryview:
+        self._memory = _spare.pop() if _spare else mmap.mmap(-1, CHUNK)
+        self._view = memoryview(self._memory)
+        return self._view
+
+    def __exit__(self, *_: object) -> None:
+        self._view.release()
+        _spare.append(self._memory)
+
+
+def _fill(descriptor: int, buffer: memoryview, offset: int, length: int, align: int) -> int:
     """Read once into the start of the buffer; at least one aligned unit, or an error."""
-    with memoryview(buffer) as view, view[:length] as part:
-        got = os.preadv(descriptor, [part], offset)
+    got = os.preadv(descriptor, [buffer[:length]], offset)
     if got < length:
         got = got // align * align
     if got <= 0:
