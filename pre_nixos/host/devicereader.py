@@ -21,6 +21,8 @@ TYPE_CHECKING = False  # as type checkers know it; importing typing would cost a
 if TYPE_CHECKING:
     from pre_nixos.host.devicejobs import Facts, Job
 
+PATIENCE = 0.02
+"""Seconds without an answer after which one device is no longer waited for before the next is asked."""
 
 _NOTHING: Facts = {
     "errno": 0,
@@ -103,26 +105,43 @@ def _boot_code(descriptor: int, found: dict[str, str]) -> bool:
 
 
 def answer(groups: list[list[Job]], output: int) -> None:
-    """Do the jobs of each group in turn and all groups side by side, and write each answer when it is there."""
-    writing = _thread.allocate_lock()
-    running: list[_thread.LockType] = []
+    """Do the jobs of each group in turn, and write each answer when it is there.
 
-    def do_group(jobs: list[Job], done: _thread.LockType) -> None:
-        try:
+    Groups are done one after the other as long as answers keep coming: threads would only take the processor from
+    each other. Whenever none has come for a moment, because a disk is slow or never answers, another thread goes on
+    with the next group, until all are being done side by side.
+    """
+    if not groups:
+        return
+    writing = _thread.allocate_lock()
+    finished = _thread.allocate_lock()
+    finished.acquire()
+    waiting = groups[::-1]
+    count = {"answers": 0, "groups": len(groups)}
+
+    def work_off() -> None:
+        while True:
+            try:
+                jobs = waiting.pop()
+            except IndexError:
+                return
             for job in jobs:
                 message = marshal.dumps((job["number"], dict(safely(job))))
                 with writing:
                     _write(output, len(message).to_bytes(8, "big") + message)
-        finally:
-            done.release()
+                    count["answers"] += 1
+            with writing:
+                count["groups"] -= 1
+                if not count["groups"]:
+                    finished.release()
 
-    for jobs in groups:
-        done = _thread.allocate_lock()
-        done.acquire()
-        running.append(done)
-        _thread.start_new_thread(do_group, (jobs, done))
-    for done in running:
-        done.acquire()
+    before: int | None = None
+    while True:
+        if waiting and before in (None, count["answers"]):
+            _thread.start_new_thread(work_off, ())
+        before = count["answers"]
+        if finished.acquire(timeout=PATIENCE):
+            return
 
 
 def safely(job: Job) -> Facts:
@@ -166,5 +185,8 @@ def _read(length: int) -> bytes:
 
 def _write(output: int, data: bytes) -> None:
     rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(output, rest) :]
+    try:
+        while rest:
+            rest = rest[os.write(output, rest) :]
+    except OSError:  # nobody is there to hear it
+        os._exit(1)
