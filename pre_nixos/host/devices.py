@@ -37,21 +37,18 @@ Reasons: TypeAlias = "dict[str, tuple[Verdict, str]]"
 
 def safe_probe(question: SafeProbe, sysfs: Sysfs) -> Contents:
     """Answer `SafeProbe`."""
-    settled: Reasons = {}
-    jobs: list[Job] = []
+    asking = _Asking(sysfs)
+    settled = asking.settled
     for number in dict.fromkeys(question.numbers):
-        job = _job("probe", number, sysfs, settled)
-        if job is not None:
-            job["window"] = WINDOW if question.windows else 0
-            jobs.append(job)
-    answers, error = _have_done(jobs, sysfs, question.timeout)
+        asking.add("probe", number, window=WINDOW if question.windows else 0)
+    answers, error = asking.answers(question.timeout)
     contents: dict[str, Content] = {}
     for number in question.numbers:
         if number in settled:
             verdict, reason = settled[number]
             contents[number] = Content(number=number, verdict=verdict, error=reason)
         elif number in answers:
-            paths = sysfs.nvme_paths(sysfs.name(number))
+            paths = sysfs.nvme_paths(asking.names[number])
             down = [f"{path} is {state}" for path, state in paths.items() if state != "live"]
             contents[number] = judge(number, answers[number], ", ".join(down))
         else:
@@ -138,52 +135,64 @@ def _signature(found: dict[str, str], facts: Facts) -> Signature:
     )
 
 
-def _job(do: str, number: str, sysfs: Sysfs, settled: Reasons) -> Job | None:
-    """Prepare a job, or settle the matter where the device must not, or cannot, be opened."""
-    name = sysfs.name(number)
-    if not name:
-        settled[number] = (Verdict.GONE, f"there is no block device {number}")
-        return None
-    stuck = sysfs.stuck(name)
-    if stuck:
-        settled[number] = (Verdict.BUSY, f"{name} was not opened: {stuck}")
-        return None
-    align = int(sysfs.attribute(sysfs.whole_disk(name), "queue/logical_block_size") or 4096)
-    return {
-        "do": do,
-        "number": number,
-        "path": node_path(name),
-        "align": align,
-        "window": 0,
-        "partition": sysfs.attribute(name, "partition") is not None,
-        "offset": 0,
-        "length": 0,
-    }
+class _Asking:
+    """What is asked of the child at once."""
+
+    def __init__(self, sysfs: Sysfs) -> None:
+        self.names: dict[str, str] = {}
+        self.settled: Reasons = {}
+        """Devices that must not, or cannot, be opened."""
+        self._sysfs = sysfs
+        self._groups: dict[str, list[Job]] = {}
+        self._stuck: dict[str, str] = {}
+        self._aligns: dict[str, int] = {}
+
+    def add(self, do: str, number: str, *, window: int = 0, offset: int = 0, length: int = 0) -> None:
+        """Add a job, or settle the matter."""
+        name = self._sysfs.name(number)
+        if not name:
+            self.settled[number] = (Verdict.GONE, f"there is no block device {number}")
+            return
+        stuck = self._sysfs.stuck(name, self._stuck)
+        if stuck:
+            self.settled[number] = (Verdict.BUSY, f"{name} was not opened: {stuck}")
+            return
+        self.names[number] = name
+        disk = self._sysfs.whole_disk(name)
+        if disk not in self._aligns:
+            self._aligns[disk] = int(self._sysfs.attribute(disk, "queue/logical_block_size") or 4096)
+        job: Job = {
+            "do": do,
+            "number": number,
+            "path": node_path(name),
+            "align": self._aligns[disk],
+            "window": window,
+            "partition": disk != name,
+            "offset": offset,
+            "length": length,
+        }
+        # Devices of one disk in turn: side by side they would only make its heads run, or wait for the same fault.
+        self._groups.setdefault(disk, []).append(job)
+
+    def answers(self, timeout: float) -> tuple[dict[str, Facts], str]:
+        """Have a child do the jobs; those it did not come back from are missing, and the error says why."""
+        if not self._groups:
+            return {}, ""
+        message = marshal.dumps(list(self._groups.values()))
+        messages, error = READER.ask(message, len(self.names), timeout)
+        answers: dict[str, Facts] = {}
+        for each in messages:
+            number, facts = cast("tuple[str, Facts]", marshal.loads(each))  # noqa: S302 - from our own child
+            answers[number] = facts
+        if error == "timeout":
+            return answers, f"a read of it did not return within {timeout:g} s"
+        return answers, f"the reader of devices failed: {error}"
 
 
 def _single(do: str, number: str, sysfs: Sysfs, offset: int = 0, length: int = 0) -> tuple[Facts | None, str]:
-    settled: Reasons = {}
-    job = _job(do, number, sysfs, settled)
-    if job is None:
-        return None, settled[number][1]
-    job["offset"], job["length"] = offset, length
-    answers, error = _have_done([job], sysfs, LIMIT)
+    asking = _Asking(sysfs)
+    asking.add(do, number, offset=offset, length=length)
+    if number in asking.settled:
+        return None, asking.settled[number][1]
+    answers, error = asking.answers(LIMIT)
     return answers.get(number), "" if number in answers else error
-
-
-def _have_done(jobs: list[Job], sysfs: Sysfs, timeout: float) -> tuple[dict[str, Facts], str]:
-    """Have a child do the jobs; those it did not come back from are missing, and the error says why."""
-    if not jobs:
-        return {}, ""
-    groups: dict[str, list[Job]] = {}
-    for job in jobs:
-        # Devices of one disk in turn: side by side they would only make its heads run, or wait for the same fault.
-        groups.setdefault(sysfs.whole_disk(sysfs.name(job["number"])), []).append(job)
-    messages, error = READER.ask(marshal.dumps(list(groups.values())), len(jobs), timeout)
-    answers: dict[str, Facts] = {}
-    for message in messages:
-        number, facts = cast("tuple[str, Facts]", marshal.loads(message))  # noqa: S302 - from our own child
-        answers[number] = facts
-    if error == "timeout":
-        return answers, f"a read of it did not return within {timeout:g} s"
-    return answers, f"the reader of devices failed: {error}"

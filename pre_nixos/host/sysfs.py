@@ -104,28 +104,33 @@ class Sysfs(Data):
         """Name the devices this one stands on, not counting the disk it is a partition of."""
         return _list(f"{self.root}/class/block/{name}/slaves")
 
-    def stuck(self, name: str) -> str:
-        """Say why opening this device could block for ever, or nothing if no reason shows."""
-        seen: set[str] = set()
-        waiting = [name]
-        while waiting:
-            current = waiting.pop()
-            if current in seen:
-                continue
-            seen.add(current)
-            if self.attribute(current, "dm/suspended") == "1":
-                return f"{current} is suspended"
-            paths = self.nvme_paths(current)
-            if paths and "live" not in paths.values():
-                return ", ".join(f"the path {path} is {state}" for path, state in paths.items())
-            waiting += (*self.slaves(current), self.whole_disk(current))
+    def stuck(self, name: str, known: dict[str, str] | None = None) -> str:
+        """Say why opening this device could block for ever, or nothing if no reason shows.
+
+        `known` remembers what was found of each device, for those that stand on the same ones.
+        """
+        known = {} if known is None else known
+        if name not in known:
+            known[name] = ""  # should the kernel show a circle, it ends here
+            below = (*self.slaves(name), self.whole_disk(name))
+            known[name] = self._stands_still(name) or next(
+                filter(None, (self.stuck(each, known) for each in below)), ""
+            )
+        return known[name]
+
+    def _stands_still(self, name: str) -> str:
+        if name.startswith("dm-") and self.attribute(name, "dm/suspended") == "1":
+            return f"{name} is suspended"
+        paths = self.nvme_paths(name)
+        if paths and "live" not in paths.values():
+            return ", ".join(f"the path {path} is {state}" for path, state in paths.items())
         return ""
 
     def nvme_paths(self, name: str) -> dict[str, str]:
         """Give the state of each controller that leads to an NVMe namespace; nothing for any other device."""
-        disk = self.whole_disk(name)
-        if not disk.startswith("nvme"):
+        if not name.startswith("nvme"):
             return {}
+        disk = self.whole_disk(name)
         state = self.attribute(disk, "device/state")
         if state is not None:
             return {os.path.basename(os.path.realpath(f"{self.root}/class/block/{disk}/device")): state}
