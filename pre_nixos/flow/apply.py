@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from pre_nixos.flow.consent import not_covered, require_consent, unexamined
+from pre_nixos.flow.consent import not_covered, require_consent
 from pre_nixos.flow.journal import JOURNAL, STATE_DIRECTORY, Closed, Consented, line, purpose, read_journal
 from pre_nixos.flow.outcome import Failed, Looking, Noted, Planned, Refused, Report, Round
 from pre_nixos.flow.preflight import obstacles
@@ -98,7 +98,7 @@ class _Apply:
         machine = self.look(1)
         plan = schedule(machine, shown.wanted, registry=self.registry)
         journal = read_journal(self.host)
-        if plan.objections and (plan.actions or plan.looks_again):
+        if plan.objections and (plan.actions or plan.looks_again or shortcomings(machine.graph, plan.wanted)):
             raise Refused(str(each) for each in plan.objections)
         if plan.actions != shown.actions or plan.fingerprint != shown.fingerprint or plan.digest != shown.digest:
             raise Refused([_stale(shown, plan)])
@@ -106,18 +106,18 @@ class _Apply:
         if missing:
             raise Refused([f"This plan needs programs that are not here: {', '.join(missing)}. Install them first."])
         if not plan.actions and not plan.looks_again:
-            return self._report(plan.digest, (), machine, machine)
+            return self._nothing_to_do(plan, machine)
         digest = require_consent(plan, consent, journal)
+        if not isinstance(consent, str):
+            machine = self._unchanged(plan)
         consented = Consented(
             digest=digest, purpose=purpose(plan), takes=plan.wanted.takes, suspects=tuple(journal.unfinished)
         )
         self.must(AppendLine(path=JOURNAL, line=line(consented)))
-        numbers = {
-            disk.id: disk.device.number
-            for disk in machine.graph.of(Disk)
-            if disk.device is not None and disk.id in plan.wanted.takes
-        }
-        self.must(Hold(numbers=tuple(numbers[each] for each in plan.wanted.takes)))
+        devices = {disk.id: disk.device for disk in machine.graph.of(Disk) if disk.device is not None}
+        taken = [devices[each] for each in plan.wanted.takes]
+        self.must(Hold(numbers=tuple(d.number for d in taken), sequences=tuple(d.diskseq for d in taken)))
+        numbers = {each: devices[each].number for each in plan.wanted.takes}
         try:
             held_off = self.host.do(HoldOffAssembly(on=True), {}, {})
             if not held_off.ok:
@@ -127,13 +127,27 @@ class _Apply:
             self.host.do(HoldOffAssembly(on=False), {}, {})
             self.host.do(LetGo(), {}, {})
 
+    def _nothing_to_do(self, plan: Plan, machine: Machine) -> Report:
+        short = shortcomings(machine.graph, plan.wanted)
+        if short:
+            raise Refused(["No plan can make this as wanted; it takes other tools:", *(str(each) for each in short)])
+        return self._report(plan.digest, (), machine, machine)
+
+    def _unchanged(self, plan: Plan) -> Machine:
+        """Look once more after somebody was asked: that may have taken any time, and anything may have happened."""
+        machine = self.look(1)
+        now = schedule(machine, plan.wanted, registry=self.registry)
+        if (now.actions, now.fingerprint, now.digest) != (plan.actions, plan.fingerprint, plan.digest):
+            raise Refused([_stale(plan, now)])
+        return machine
+
     def _tools(self, plan: Plan) -> set[str]:
         from pre_nixos.model.step import Run
 
         return {str(step.argv[0]) for action in plan.actions for step in action.steps if isinstance(step, Run)}
 
     def _rounds(self, plan: Plan, consent: Consent, machine: Machine, numbers: Mapping[str, str]) -> Report:
-        first, unseen, made = machine, unexamined(plan), set[str]()
+        first, agreed, made = machine, plan, set[str]()
         rounds: list[Round] = []
         wrote = False
         while True:
@@ -157,7 +171,7 @@ class _Apply:
                 raise Failed(self._report(rounds[0].plan.digest, tuple(rounds), first, machine, problem)) from error
             if not ended.failed and not after.actions and not after.objections:
                 return self._finish(first, machine, rounds)
-            problem = self._why_stop(ended, after, rounds) or self._not_agreed(after, consent, unseen, made)
+            problem = self._why_stop(ended, after, rounds) or self._not_agreed(after, consent, agreed, made)
             if problem:
                 if not wrote:
                     raise Refused([problem])
@@ -174,14 +188,18 @@ class _Apply:
             return ended.problem or "Things keep coming back: after every round there was something left to do."
         return ""
 
-    def _not_agreed(self, after: Plan, consent: Consent, unseen: frozenset[str], made: set[str]) -> str:
+    def _not_agreed(self, after: Plan, consent: Consent, agreed: Plan, made: set[str]) -> str:
         """Say what came to light that nobody agreed to losing; empty if nothing did, or if it is agreed to now."""
-        hidden = not_covered(after, unseen, made)
-        if not hidden or (not isinstance(consent, str) and consent(after)):
+        news = not_covered(after, agreed, made)
+        if not news or (not isinstance(consent, str) and consent(after)):
             return ""
+        # The consent that was given ends here: taken up again, it would cover what is there now.
+        wanted = rounds[-1].plan.wanted.graph
+        settled = (each for each in read_journal(self.host).unfinished if each in wanted or each not in last.graph)
+        self.host.do(AppendLine(path=JOURNAL, line=line(Closed(settled=tuple(settled)))), {}, {})
         return (
-            f"Inside what was activated there is {', '.join(hidden)}, which would have to go, and which nobody was "
-            f"asked about. Look at the plan again; it now has the digest {after.digest}."
+            f"There is {', '.join(news)} now, which would have to go, and which nobody was asked about. "
+            f"Look at the plan again; it now has the digest {after.digest}."
         )
 
     def _finish(self, first: Machine, last: Machine, rounds: list[Round]) -> Report:
@@ -189,7 +207,9 @@ class _Apply:
         report = self._report(digest, tuple(rounds), first, last)
         if report.problem:
             raise Failed(report)
-        self.host.do(AppendLine(path=JOURNAL, line=line(Closed())), {}, {})
+        wanted = rounds[-1].plan.wanted.graph
+        settled = (each for each in read_journal(self.host).unfinished if each in wanted or each not in last.graph)
+        self.host.do(AppendLine(path=JOURNAL, line=line(Closed(settled=tuple(settled)))), {}, {})
         return report
 
     def _report(

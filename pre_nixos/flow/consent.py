@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from pre_nixos.flow.outcome import Refused
-from pre_nixos.model.layer import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -33,23 +32,25 @@ def require_consent(plan: Plan, consent: Consent, journal: Journal) -> str:
     raise Refused([f"{why} Look at the plan again and give the digest it shows."])
 
 
-def unexamined(plan: Plan) -> frozenset[str]:
-    """Name the layers that stay, and whose content nobody could see when consent was given."""
-    return frozenset(
-        layer.id
-        for layer in plan.before.layers()
-        if layer.state is State.INACTIVE
-        and layer.mark() is not None
-        and (verdict := plan.reasons.get(layer.id)) is not None
-        and verdict.fate.stays
-    )
+def not_covered(plan: Plan, agreed: Plan, made: Collection[str]) -> Sequence[str]:
+    """Name what a follow-up would remove that nobody was shown.
 
+    Covered is what went with the plan that was agreed to, what was made since, and whatever comes to light where either
+    of them is or was. What turns up on something that stays, or where nothing was, is somebody's.
+    """
+    going = {each.id: each for lost in agreed.losses().values() for each in lost}
+    uuids = {each.label_for_uuid() for each in going.values()} - {""}
+    emptied = {support for each in going if not going[each].ephemeral for support in agreed.before.on(each)}
+    there = plan.before
 
-def not_covered(plan: Plan, unseen: Collection[str], made: Collection[str]) -> Sequence[str]:
-    """Name what a follow-up would remove that nobody was shown: what came to light inside something that stays."""
-    return [
-        f"{layer.id} ({layer.describe() or layer.kind})"
-        for lost in plan.losses().values()
-        for layer in lost
-        if not layer.ephemeral and layer.id not in made and set(unseen).intersection(plan.before.below(layer.id))
-    ]
+    def covered(id_: str) -> bool:
+        if id_ in made or id_ in going or there[id_].label_for_uuid() in uuids:
+            return True
+        verdict = agreed.reasons.get(id_)
+        if verdict is not None and verdict.fate.stays:
+            return False
+        supports = there.on(id_)
+        return bool(supports) and all(each in emptied or covered(each) for each in supports)
+
+    lost = {each.id: each for each_disk in plan.losses().values() for each in each_disk if not each.ephemeral}
+    return [f"{each.id} ({each.describe() or each.kind})" for each in lost.values() if not covered(each.id)]

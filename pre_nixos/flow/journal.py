@@ -52,6 +52,9 @@ class Ended(Data, tag="ended", tag_field="entry"):
 class Closed(Data, tag="closed", tag_field="entry"):
     """Everything was as wanted: the consent is used up."""
 
+    settled: tuple[str, ...] = ()
+    """What had been left unfinished, and is either as wanted now or no longer there."""
+
 
 Entry = Consented | Began | Ended | Closed
 
@@ -73,8 +76,10 @@ class Journal:
                 case Ended(verb=verb, target=target, parts=parts) if not verb.loses_nothing:
                     for each in (target, *parts):
                         unfinished.pop(each, None)
-                case Closed():
+                case Closed(settled=settled):
                     self.open = None
+                    for each in settled:
+                        unfinished.pop(each, None)
                 case _:
                     pass
         self.unfinished: Sequence[str] = tuple(unfinished)

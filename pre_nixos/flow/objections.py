@@ -23,6 +23,7 @@ def core_objections(machine: Machine, wanted: Wanted, found: Difference, calls: 
     """Find everything that forbids a plan, whatever technologies are in it."""
     yield from _about_disks(machine, wanted)
     yield from _about_straddlers(machine, found)
+    yield from _about_the_incomplete(machine, found)
     yield from _about_the_immovable(machine, found)
     yield from _about_names(machine, wanted, found)
     yield from _about_what_nobody_makes(wanted, found, calls)
@@ -68,6 +69,18 @@ def _about_straddlers(machine: Machine, found: Difference) -> Iterator[Objection
                 text=f"{layer.title} would have to go, but {found.verdicts[id_].why}.",
                 remedy="Take that disk as well, or leave this one out.",
             )
+
+
+def _about_the_incomplete(machine: Machine, found: Difference) -> Iterator[Objection]:
+    for id_ in found.ids(Fate.PARTIAL):
+        layer = machine.graph[id_]
+        remark = f" ({layer.remark})" if layer.remark else ""
+        yield Objection(
+            subject=id_,
+            text=f"{layer.title} is {layer.health}{remark}: {found.verdicts[id_].why}. "
+            "To make it anew would lose what is on it.",
+            remedy="Give it the missing members by its own tools, or remove what is left of it by them.",
+        )
 
 
 def _about_the_immovable(machine: Machine, found: Difference) -> Iterator[Objection]:

@@ -85,12 +85,14 @@ class Runner:
             self._guard(action, machine)
         parts = parts_of(action, plan)
         self._write(Began(verb=action.verb, target=action.target, parts=parts))
-        if action.verb in {Verb.FORMAT, Verb.MODIFY}:
-            self.made.update((action.target, *parts))
         processes = 0
         for step in action.steps:
             outcome = self._step(step, action, plan)
             self.wrote = self.wrote or outcome.wrote
+            if outcome.wrote and action.verb in {Verb.FORMAT, Verb.MODIFY}:
+                # What stays while something is added to it was not made by us.
+                kept = plan.before if action.verb is Verb.MODIFY else ()
+                self.made.update(each for each in (action.target, *parts) if each not in kept)
             processes += outcome.processes
             self._observer(
                 StepEnded(

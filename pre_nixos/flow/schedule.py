@@ -20,7 +20,7 @@ from pre_nixos.model.layer import Disk, Layer, Role, State, roles
 from pre_nixos.model.plan import Plan, before_of, consent_digest, fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from pre_nixos.hooks.registry import Registry
     from pre_nixos.model.draft import Wanted
@@ -168,12 +168,29 @@ def _cannot(layer: Layer, what: str, calls: Calls) -> Objection:
 
 
 def _leaves_first(layers: Sequence[Layer], graph: DeviceGraph) -> Iterable[Layer]:
-    """Order for release: uses that nothing stands on first, the deepest path first among them; then from the top."""
-    leaves = [each for each in layers if _leaf(each, graph)]
-    leaves.sort(key=lambda layer: layer.segment, reverse=True)
-    yield from leaves
+    """Order for release: uses that nothing stands on first, the deepest path first among them; then from the top.
+
+    What offers a device out of a file goes, with all that stands on it, before the mount through which it has the file.
+    """
+    going = {layer.id: layer for layer in layers}
+    given: set[str] = set()
+
+    def with_what_is_above(id_: str) -> Iterator[Layer]:
+        for each in graph.standing_on(id_):
+            yield from with_what_is_above(each)
+        if id_ in going and id_ not in given:
+            given.add(id_)
+            yield going[id_]
+
+    leaves = sorted((each for each in layers if _leaf(each, graph)), key=lambda layer: layer.segment, reverse=True)
+    for leaf in leaves:
+        beside = (each for support in graph.on(leaf.id) for each in graph.standing_on(support))
+        for each in beside if leaf.mark() is None else ():
+            if graph[each].ephemeral and graph[each].mark() is not None:
+                yield from with_what_is_above(each)
+        yield from with_what_is_above(leaf.id)
     for layer in reversed(layers):
-        if not _leaf(layer, graph):
+        if layer.id not in given:
             yield layer
 
 

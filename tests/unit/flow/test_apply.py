@@ -264,6 +264,25 @@ def test_what_a_killed_run_was_making_is_not_trusted() -> None:
     assert read_journal(as_host(made)).unfinished == ()
 
 
+def test_what_a_killed_run_was_removing_and_is_gone_is_forgotten() -> None:
+    class Killed(BaseException):
+        pass
+
+    made, plan = world(*old_stack())
+
+    def half() -> Outcome:
+        made.broken.clear()
+        made.run(plan.actions[1].verb, plan.actions[1].target)
+        raise Killed
+
+    made.broken["teardown toy.pool:old"] = half
+    with pytest.raises(Killed):
+        run(made, plan)
+    assert read_journal(as_host(made)).unfinished == ("toy.pool:old", "toy.pool:old/s")
+    run(made, schedule(probe(as_host(made), registry=TOYS), plan.wanted, registry=TOYS))
+    assert read_journal(as_host(made)).unfinished == ()
+
+
 def asleep(*, label: str) -> tuple[World, Plan]:
     """A pool that is there but inactive, and what will come to light when it is activated."""
     made, plan = world(*old_stack(name="new", state=State.INACTIVE))
