@@ -194,9 +194,7 @@ class _Apply:
         if not news or (not isinstance(consent, str) and consent(after)):
             return ""
         # The consent that was given ends here: taken up again, it would cover what is there now.
-        wanted = rounds[-1].plan.wanted.graph
-        settled = (each for each in read_journal(self.host).unfinished if each in wanted or each not in last.graph)
-        self.host.do(AppendLine(path=JOURNAL, line=line(Closed(settled=tuple(settled)))), {}, {})
+        self.host.do(AppendLine(path=JOURNAL, line=line(Closed())), {}, {})
         return (
             f"There is {', '.join(news)} now, which would have to go, and which nobody was asked about. "
             f"Look at the plan again; it now has the digest {after.digest}."
