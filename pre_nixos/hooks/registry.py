@@ -114,12 +114,12 @@ class Registry:
 @cache
 def installed() -> Registry:
     """Give the registry of everything that is installed, loaded once."""
-    from importlib.metadata import entry_points
+    from pre_nixos.hooks.entrypoints import entry_points
 
     plugins: dict[str, object] = {}
     distributions: dict[str, str] = {}
-    for point in sorted(entry_points(group=GROUP), key=lambda each: each.name):
-        origin = f"{point.dist.name} {point.dist.version}" if point.dist else point.value
+    for point in sorted(entry_points(GROUP), key=lambda each: each.name):
+        origin = point.origin
         if point.name in plugins:
             raise PluginError(
                 f"two distributions bring a plugin {point.name}: {distributions[point.name]} and {origin}"
