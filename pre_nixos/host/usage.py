@@ -115,7 +115,21 @@ class Usage(Data):
             paths = [f"{place}/fd/{descriptor}" for descriptor in _list(f"{place}/fd")]
             ways = {self._way(path, names) for path in (*paths, f"{place}/cwd", f"{place}/root", f"{place}/exe")}
             for how in sorted(ways - {""}):
-                yield User(how=how, what=_line(f"{place}/comm"), pid=int(pid))
+                yield User(how=how, what=self._called(pid), pid=int(pid))
+
+    def _called(self, pid: str) -> str:
+        """Name a process; what udev's rules start is said to be udev's, for it goes as soon as it has had its look."""
+        name = _line(f"{self.proc}/{pid}/comm")
+        parent = pid
+        for _ in range(8):  # a rule's program may start another, but not forever
+            status = _line(f"{self.proc}/{parent}/status")
+            parent = next((each.split()[1] for each in status.splitlines() if each.startswith("PPid:")), "0")
+            above = _line(f"{self.proc}/{parent}/comm") if parent not in {"0", "1"} else ""
+            if not above:
+                break
+            if "udev" in above and "udev" not in name:
+                return f"{name} (started by udev)"
+        return name
 
     def _way(self, path: str, names: dict[str, str]) -> str:
         """Tell how a process uses a device by what a link of its leads to: `open`, `file`, or not at all."""

@@ -27,6 +27,8 @@ class Fate(StrEnum):
     GONE = "gone"
     UNSEEN = "unseen"
     """Stands on something that is there but inactive: whether it is there can be told only after activation."""
+    PARTIAL = "partial"
+    """Stays, but members of it are missing: making it anew would lose what the others still hold."""
     STRADDLING = "straddling"
     """Would go, but stands partly on disks the plan does not speak for."""
 
@@ -43,7 +45,7 @@ class Fate(StrEnum):
     @property
     def stays(self) -> bool:
         """Whether what is there stays what it is."""
-        return self in {Fate.KEPT, Fate.CHANGED}
+        return self in {Fate.KEPT, Fate.CHANGED, Fate.PARTIAL}
 
 
 class Verdict(Data):
@@ -80,7 +82,7 @@ def difference(
     takes = frozenset(wanted.takes)
     verdicts: dict[str, Verdict] = {}
     # What stands wholly on other disks is not ours to compare with, even if it would have the same id.
-    mine = there.only(id_ for id_ in there if there.disks(id_) & takes or not there.disks(id_))
+    mine = there.only(id_ for id_ in there if there.disks(id_) & takes)
     for layer in wanted.graph.layers():
         fate, why = _wanted_fate(layer, mine, wanted.graph, verdicts, distrusted, replace)
         verdicts[layer.id] = Verdict(layer=layer.id, fate=fate, why=why)
@@ -122,6 +124,9 @@ def _wanted_fate(  # noqa: C901 - a list of questions, asked in order
         return Fate.NEW, "it is not there"
     if isinstance(layer, Disk):
         return Fate.KEPT, "it is the disk itself"
+    if _lacks_members(layer, present, there, supports, verdicts) and layer.id not in {*distrusted, *replace}:
+        stands = ", ".join(there.on(layer.id))
+        return Fate.PARTIAL, f"it is {present.health}, and stands on {stands} only, wanted on {', '.join(supports)}"
     for support in supports:
         if not verdicts[support].fate.stays:
             return Fate.REPLACED, f"{support} below it is {verdicts[support].fate}"
@@ -140,6 +145,21 @@ def _wanted_fate(  # noqa: C901 - a list of questions, asked in order
     return Fate.KEPT, "it is as wanted"
 
 
+def _lacks_members(
+    layer: Layer, present: Layer, there: DeviceGraph, supports: Sequence[str], verdicts: Mapping[str, Verdict]
+) -> bool:
+    """Whether what is there is the very thing that is wanted, short of members that are missing."""
+    on = there.on(layer.id)
+    return (
+        not present.health.satisfies
+        and bool(on)
+        and set(on) < set(supports)
+        and type(present) is type(layer)
+        and all(verdicts[each].fate.stays for each in on)
+        and not layer.mismatches(present)
+    )
+
+
 def _hides(support: str, there: DeviceGraph, verdicts: Mapping[str, Verdict]) -> bool:
     """Whether what stands on this cannot be seen: it, or something below it, offers a device that is not there now."""
     if verdicts[support].fate is Fate.UNSEEN:
@@ -147,7 +167,17 @@ def _hides(support: str, there: DeviceGraph, verdicts: Mapping[str, Verdict]) ->
     layer = there.get(support)
     if layer is None or not verdicts[support].fate.stays:
         return False
-    return layer.state is State.INACTIVE and layer.mark() is not None
+    return layer.mark() is not None and (layer.state is State.INACTIVE or layer.device is None)
+
+
+def _short_of(verdict: Verdict) -> str:
+    match verdict.fate:
+        case Fate.NEW:
+            return "is not there"
+        case Fate.GONE:
+            return "is there, and nobody asked for it"
+        case _:
+            return f"is not as wanted: {verdict.why}"
 
 
 def _left_alone(layer: Layer, there: DeviceGraph, verdicts: Mapping[str, Verdict]) -> bool:
@@ -212,7 +242,7 @@ def shortcomings(there: DeviceGraph, wanted: Wanted) -> Sequence[Shortcoming]:
     for id_, verdict in difference(there, wanted).verdicts.items():
         present = there.get(id_)
         if verdict.fate is not Fate.KEPT:
-            found.append(Shortcoming(layer=id_, text=f"is {verdict.fate}: {verdict.why}"))
+            found.append(Shortcoming(layer=id_, text=_short_of(verdict)))
         elif present is not None and id_ in wanted.graph:
             if present.state is State.INACTIVE and wanted.graph[id_].state is State.ACTIVE:
                 found.append(Shortcoming(layer=id_, text="is there but not active"))

@@ -126,11 +126,15 @@ class DeviceGraph:
         return list(found.values())
 
     def called(self, layer: Layer) -> str:
-        """Name a layer so that a person finds it: a part with what its container stands on."""
+        """Name a layer so that a person finds it: a part with its container, or with what a nameless one stands on."""
         if layer.part_of is None:
             return layer.title
-        below = [each for container in self.under(layer) for each in self.under(container)]
-        return f"{layer.title} of {self.called(below[0])}" if len(below) == 1 else layer.title
+        for container in self.under(layer):
+            if container.segment != container.kind:
+                return f"{layer.title} of {container.title}"
+            below = self.under(container)
+            return f"{layer.title} of {self.called(below[0])}" if len(below) == 1 else layer.title
+        return layer.title
 
     def only(self, ids: Iterable[str]) -> DeviceGraph:
         """Give the graph of these layers alone; what they stand on must be among them."""
