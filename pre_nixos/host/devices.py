@@ -29,7 +29,15 @@ LIMIT = 30.0
 _NAMED = ("TYPE", "PTTYPE", "USAGE", "UUID", "PTUUID", "LABEL", "VERSION")
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _CODE = f"import sys; sys.path.insert(0, {ROOT!r}); from pre_nixos.host.devicereader import main; main()"
-READER = Companion([sys.executable, "-I", "-S", "-c", _CODE])
+
+
+def _read_devices() -> None:
+    from pre_nixos.host.devicereader import main  # only ever in the child
+
+    main()
+
+
+READER = Companion([sys.executable, "-I", "-S", "-c", _CODE], _read_devices)
 """The child, which needs no site-packages and starts in a third of the time without."""
 
 Reasons: TypeAlias = "dict[str, tuple[Verdict, str]]"
