@@ -9,12 +9,12 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pre_nixos.backends.lvm import Group, Volume
 
 from pre_nixos.backends import disks as disks_backend
 from pre_nixos.backends import filesystems, gpt, lvm, mdraid, mounts, swap
 from pre_nixos.backends.filesystems import Filesystem
 from pre_nixos.backends.gpt import Partition
+from pre_nixos.backends.lvm import Group, Volume
 from pre_nixos.backends.mdraid import Array
 from pre_nixos.backends.mounts import Mount
 from pre_nixos.backends.swap import Area, Use
