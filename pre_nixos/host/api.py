@@ -37,6 +37,8 @@ class Hold(Data, tag="hold", tag_field="deed"):
     """Keep a read-only descriptor open on these disks, so that the kernel cannot give their names away."""
 
     numbers: tuple[str, ...]
+    sequences: tuple[int | None, ...] = ()
+    """The diskseq each of them had when it was looked at, where that is known: another disk may have its number now."""
 
 
 class CheckHeld(Data, tag="check-held", tag_field="deed"):

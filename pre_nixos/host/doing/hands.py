@@ -125,7 +125,7 @@ class Hands:
             case DropLock():
                 return self._lock.drop()
             case Hold():
-                return self._held.hold(work.numbers)
+                return self._held.hold(work.numbers, work.sequences)
             case CheckHeld():
                 return self._held.check()
             case LetGo():

@@ -94,13 +94,18 @@ class HeldDisks:
     def __init__(self) -> None:
         self._held: dict[str, Held] = {}
 
-    def hold(self, numbers: tuple[str, ...]) -> str:
-        """Open these disks and remember what they are; all of them or none more than before."""
+    def hold(self, numbers: tuple[str, ...], sequences: tuple[int | None, ...] = ()) -> str:
+        """Open these disks and remember what they are; all of them or none more than before.
+
+        Refused if one is no longer the disk that had this diskseq.
+        """
         new: dict[str, Held] = {}
+        expected = dict(zip(numbers, sequences, strict=False))
         try:
             for number in numbers:
                 if number not in self._held and number not in new:
                     new[number] = _open(number)
+                    _insist(new[number], number, expected.get(number))
         except BaseException:
             for held in new.values():
                 os.close(held.descriptor)
@@ -143,6 +148,15 @@ def _open(number: str) -> Held:
         os.close(descriptor)
         raise NotDoneError(f"{place} became another device while it was opened; nothing was changed")
     return Held(descriptor=descriptor, path=place.path, size=size, sequence=sequence)
+
+
+def _insist(held: Held, number: str, sequence: int | None) -> None:
+    """Refuse a disk that came to its number after the one that was looked at had left."""
+    if sequence is not None and held.sequence is not None and held.sequence != sequence:
+        raise RefusedError(
+            f"{held.path} ({number}) is another disk than the one that was looked at: its diskseq is {held.sequence}, "
+            f"it was {sequence}; nothing was written"
+        )
 
 
 def _difference(number: str, held: Held) -> str:
