@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pre_nixos.backends.lvm.kinds import SIGNATURE, Group, Orphan, Volume
 from pre_nixos.backends.lvm.report import question, read_report
-from pre_nixos.plugin import Exact, Found, Health, Reader, Ref, State, Survey, hooks, implements, survey
+from pre_nixos.plugin import Exact, Found, Health, Reader, Ref, State, Survey, Unrecognised, hooks, implements, survey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -26,6 +26,12 @@ def find(reader: Reader) -> Iterable[Found]:
     if not labelled:
         return
     ran = reader.ask(question(labelled.values()))
+    if ran.error:
+        # Half of a group looks just like a stray label, and the other half may be on disks nobody is to touch.
+        what = f"it belongs to a volume group, and lvm cannot tell which: {ran.error}"
+        for number in labelled:
+            yield Found(Unrecognised(what=what, immovable=True, state=State.INACTIVE), on=[number])
+        return
     for group in read_report(ran.stdout):
         if group.uuid:
             yield from _group(group, seen)
