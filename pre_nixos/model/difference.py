@@ -167,7 +167,8 @@ def _hides(support: str, there: DeviceGraph, verdicts: Mapping[str, Verdict]) ->
     layer = there.get(support)
     if layer is None or not verdicts[support].fate.stays:
         return False
-    return layer.mark() is not None and (layer.state is State.INACTIVE or layer.device is None)
+    away = layer.state is State.INACTIVE or (layer.device is None and not isinstance(layer, Disk))
+    return away and layer.mark() is not None
 
 
 def _short_of(verdict: Verdict) -> str:

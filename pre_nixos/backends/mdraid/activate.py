@@ -17,19 +17,28 @@ if TYPE_CHECKING:
 
 @for_kind(hooks.activate, Array)
 def assemble(layer: Array, graph: DeviceGraph) -> Sequence[Action]:
-    """Assemble it from the members it stands on, and from no others.
+    """Assemble it from the members it stands on, and from no others."""
+    return [
+        Action(
+            verb=Verb.ACTIVATE, target=layer.id, summary=f"assemble array {layer.name}", steps=assembly(layer, graph)
+        )
+    ]
 
-    All of them must be there when it is done; one that was known to be incomplete when this was planned is started so.
+
+def assembly(layer: Array, graph: DeviceGraph) -> tuple[Step, ...]:
+    """Give the steps that assemble an array.
+
+    All of its members must be there when it is done; one that was known to be incomplete when this was planned is
+    started so.
     """
     devices = graph.devices(layer)
     argv = ["mdadm", "--assemble", path_of(layer), "--config=none"]
     argv += [f"--uuid={layer.uuid}"] if layer.uuid else []
     argv += ["--run"] if layer.members is not None and len(devices) < layer.members else []
-    steps: tuple[Step, ...] = (
+    return (
         Run(argv=(*argv, *(Node(layer=each.id) for each in devices))),
         Await(target=Node(layer=layer.id)),
     )
-    return [Action(verb=Verb.ACTIVATE, target=layer.id, summary=f"assemble array {layer.name}", steps=steps)]
 
 
 @for_kind(hooks.deactivate, Array)
@@ -39,7 +48,7 @@ def stop(layer: Array, graph: DeviceGraph) -> Sequence[Action]:
     freeze: tuple[Step, ...] = ()
     if layer.action in AT_WORK and layer.raid.is_redundant:
         freeze = (SetAttribute(target=Node(layer=layer.id), attribute="md/sync_action", value="frozen"),)
-    steps = (*freeze, *_stopping(layer))
+    steps = (*freeze, *stopping(layer))
     return [Action(verb=Verb.DEACTIVATE, target=layer.id, summary=f"stop array {layer.name}", steps=steps)]
 
 
@@ -47,11 +56,12 @@ def stop(layer: Array, graph: DeviceGraph) -> Sequence[Action]:
 def stop_container(layer: Container, graph: DeviceGraph) -> Sequence[Action]:
     """Stop the arrays in it, then it."""
     inside = graph.parts_of_kind(layer, Subarray)
-    steps = tuple(step for each in [*inside, layer] for step in _stopping(each))
+    steps = tuple(step for each in [*inside, layer] for step in stopping(each))
     summary = f"stop the {layer.metadata} container and what is in it"
     return [Action(verb=Verb.DEACTIVATE, target=layer.id, summary=summary, steps=steps)]
 
 
-def _stopping(layer: Layer) -> tuple[Step, ...]:
+def stopping(layer: Layer) -> tuple[Step, ...]:
+    """Give the steps that stop what has a node."""
     node = Node(layer=layer.id)
     return (Run(argv=("mdadm", "--stop", node)), Await(target=node, present=False))

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pre_nixos.backends.mdraid.geometry import Level, array_size
-from pre_nixos.plugin import Fact, Layer, Name, Passing
+from pre_nixos.plugin import Fact, Layer, Mismatch, Name, Passing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Self
 
 DEFAULT_METADATA = "1.2"
+STATE = "its state"
 
 
 class Firmware(StrEnum):
@@ -62,6 +64,15 @@ class Array(Layer, tag="mdraid.array"):
     def raid(self) -> Level:
         """Its level, with what follows from it."""
         return Level.of(self.level)
+
+    def mismatches(  # pyright: ignore[reportIncompatibleMethodOverride] - only layers of one kind are compared
+        self, there: Self
+    ) -> tuple[Mismatch, ...]:
+        """One that was assembled in part is not what anybody wants, if the rest of it is there to be started with."""
+        found = super().mismatches(there)
+        if there.shell and there.health.satisfies:
+            return (*found, Mismatch(field=STATE, there="not started", wanted="running"))
+        return found
 
     def describe(self) -> str:
         """Level, members and spares."""

@@ -23,6 +23,7 @@ from pre_nixos.plugin import (
     Ref,
     State,
     Survey,
+    Unrecognised,
     hooks,
     implements,
     kind_of,
@@ -51,6 +52,7 @@ def find(reader: Reader) -> Iterable[Found]:
         else:
             yield from look.array(node)
     yield from look.dormant()
+    yield from look.untold
 
 
 class _Look:
@@ -65,6 +67,8 @@ class _Look:
             for node in self.seen.whole()
             if "md/level" in node.attributes and node.attributes.get("md/array_state", "clear") != "clear"
         ]
+        self.untold: Sequence[Found] = ()
+        """Members of arrays that mdadm could not be asked about."""
         self.superblocks = self._superblocks()
 
     def _superblocks(self) -> Mapping[str, Superblock]:
@@ -77,6 +81,14 @@ class _Look:
         if not asked:
             return {}
         ran = self.reader.ask(Command(argv=("mdadm", "--examine", *asked)))
+        if ran.error:
+            # Half of an array looks just like a stray superblock; the other half may be on disks nobody is to touch.
+            what = f"it belongs to an array, and mdadm cannot tell which: {ran.error}"
+            self.untold = [
+                Found(Unrecognised(what=what, immovable=True, state=State.INACTIVE), on=[number])
+                for number in asked.values()
+            ]
+            return {}
         return {asked[each.device]: each for each in read_superblocks(ran.stdout) if each.device in asked}
 
     def _members(self, node: BlockNode) -> Sequence[str]:
@@ -112,6 +124,11 @@ class _Look:
             ),
         )
         health, remark = of_running(running)
+        if not running.started:
+            kept = self._kept(uuid)
+            # What came too late to be taken in is a member too.
+            numbers = [*numbers, *(each for each in kept.values() if each not in numbers)]
+            health = of_stopped(list(kept))[0] if kept else health
         label = bare_name(signature.label) if signature else ""
         found = Array(
             name=label or uuid or node.attributes.get("md/metadata_version", ""),
@@ -129,6 +146,11 @@ class _Look:
             remark=remark,
         )
         yield Found(found, on=numbers)
+
+    def _kept(self, uuid: str | None) -> Mapping[Superblock, str]:
+        """Give the superblocks of an array that was not started, the freshest first, with their devices."""
+        number_of = {superblock: number for number, superblock in self.superblocks.items() if superblock.uuid == uuid}
+        return {each: number_of[each] for each in members(number_of)} if number_of else {}
 
     def dormant(self) -> Iterator[Found]:
         """Give the arrays whose members are there, but which are not assembled."""
