@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pre_nixos.plugin import (
+    MIB,
     WINDOWS,
     Action,
     Backend,
@@ -12,6 +13,8 @@ from pre_nixos.plugin import (
     How,
     Layer,
     Node,
+    Objection,
+    Plan,
     Reader,
     Replace,
     RequireBlank,
@@ -22,12 +25,13 @@ from pre_nixos.plugin import (
     Zero,
     for_kind,
     hooks,
+    human,
     implements,
     survey,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from pre_nixos.plugin import DeviceGraph
 
@@ -41,6 +45,10 @@ MAKERS = {
 """How each type is made. The device was proven blank by then, so forcing overrides nothing."""
 
 LABELS = {"vfat": "-n"}
+LONGEST_LABEL = {"ext4": 16, "ext3": 16, "ext2": 16, "xfs": 12, "vfat": 11}
+"""Bytes. The makers of ext cut a longer label off and go on; the others fail when the old content is gone already."""
+NOT_IN_VFAT = frozenset('*?.,;:/\\|+=<>[]"')
+SMALLEST = {"xfs": 300 * MIB}
 READ_ONLY = ("exfat", "f2fs", "iso9660", "jfs", "nilfs2", "ntfs", "reiserfs", "squashfs", "udf")
 """Types that are recognised, but not made."""
 
@@ -85,7 +93,8 @@ def make(layer: Filesystem, graph: DeviceGraph) -> Sequence[Action]:
     device = graph.devices(layer)[0]
     label = (LABELS.get(layer.type, "-L"), layer.label) if layer.label else ()
     uuid = _uuid_arguments(layer)
-    argv = (*MAKERS[layer.type], *label, *uuid, *layer.arguments, Node(layer=device.id))
+    maker = MAKERS.get(layer.type, (f"mkfs.{layer.type}",))  # one that is not ours is objected to
+    argv = (*maker, *label, *uuid, *layer.arguments, Node(layer=device.id))
     steps = (RequireFree(target=Node(layer=device.id)), RequireBlank(target=Node(layer=device.id)), Run(argv=argv))
     named = f" labelled {layer.label}" if layer.label else ""
     return [
@@ -108,6 +117,46 @@ def _uuid_arguments(layer: Filesystem) -> tuple[str, ...]:
             return ("-i", layer.uuid.replace("-", ""))
         case _:
             return ("-U", layer.uuid)
+
+
+@implements(hooks.objections)
+def object_to(plan: Plan) -> Iterable[Objection]:
+    """Object to what is to be made and cannot be, or not so, while everything is still there."""
+    graph = plan.wanted.graph
+    for layer in graph.of(Filesystem):
+        verdict = plan.reasons.get(layer.id)
+        if verdict is None or verdict.fate.stays:
+            continue
+        if layer.type not in MAKERS:
+            yield Objection(
+                subject=layer.id,
+                text=f"{layer.title}: {layer.type} is not made here.",
+                remedy=f"Choose one of {', '.join(MAKERS)}.",
+            )
+            continue
+        for fault in _label_faults(layer):
+            yield Objection(
+                subject=layer.id, text=f"The label {layer.label!r} {fault}.", remedy="Choose another, or none."
+            )
+        space = min((size for each in graph.devices(layer) if (size := graph.space(each))), default=None)
+        least = SMALLEST.get(layer.type, 0)
+        if space is not None and space < least:
+            text = f"{layer.type} needs {human(least)}, and {graph.called(graph.devices(layer)[0])} has {human(space)}."
+            yield Objection(subject=layer.id, text=text, remedy="Make it larger, or choose another type.")
+
+
+def _label_faults(layer: Filesystem) -> Iterator[str]:
+    """Say why a label would not read back as it was asked for."""
+    label = layer.label
+    if label is None:
+        return
+    longest = LONGEST_LABEL[layer.type]
+    if len(label.encode("utf-8", "surrogatepass")) > longest:
+        yield f"is longer than the {longest} bytes {layer.type} has for it"
+    if label != label.strip() or not label:
+        yield "begins or ends with a blank, or is empty"
+    if not label.isprintable() or (layer.type == "vfat" and (not label.isascii() or NOT_IN_VFAT & set(label))):
+        yield f"has characters that {layer.type} does not take"
 
 
 @for_kind(hooks.teardown, Filesystem)
