@@ -30,6 +30,9 @@ ENVIRONMENT = {
     "LVM_SUPPRESS_FD_WARNINGS": "1",
 }
 """All a program finds in its environment."""
+WITHOUT_UDEV = {"DM_DISABLE_UDEV": "1", "MDADM_NO_UDEV": "1"}
+"""And this where udevd has died: LVM goes by the socket it leaves behind, and waits for its word for ever."""
+UDEVD = "/run/udev/control"
 GRACE = 1.0
 """Seconds a killed program is given to be gone before it is left behind."""
 
@@ -125,11 +128,24 @@ def start(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         bufsize=0,
-        env=ENVIRONMENT,
+        env=ENVIRONMENT | WITHOUT_UDEV if os.path.exists(UDEVD) and not is_listening(UDEVD) else ENVIRONMENT,
         cwd="/",
         start_new_session=True,
         pass_fds=pass_fds,
     )
+
+
+def is_listening(path: str) -> bool:
+    """Whether there is somebody behind a socket of udevd's kind, and not only what is left of them."""
+    import socket  # eight milliseconds that only those who run something should pay, and subprocess is loaded anyway
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC) as peer:
+        peer.settimeout(5)
+        try:
+            peer.connect(path)
+        except OSError:
+            return False
+        return True
 
 
 def end(process: Popen[bytes]) -> None:

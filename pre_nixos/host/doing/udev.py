@@ -10,25 +10,19 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from pre_nixos.host.doing.problems import NotDoneError, words
+from pre_nixos.host.processes import UDEVD, is_listening
 
 if TYPE_CHECKING:
     from pre_nixos.host.doing.places import Place
 
-CONTROL = "/run/udev/control"
 NETLINK_KOBJECT_UEVENT = 15
 FROM_UDEVD = 2
 """The multicast group on which udevd repeats each event when it has dealt with it."""
 
 
-def udevd_runs(control: str = CONTROL) -> bool:
+def udevd_runs(control: str = UDEVD) -> bool:
     """Whether udevd listens."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC) as peer:
-        peer.settimeout(5)
-        try:
-            peer.connect(control)
-        except OSError:
-            return False
-        return True
+    return is_listening(control)
 
 
 def wait_until_handled(place: Place, deadline: float) -> bool:
