@@ -68,7 +68,7 @@ def disk_id(device: BlockDevice) -> str:
 
 
 def _word(text: str) -> str:
-    return "_".join(text.split())
+    return _plain("_".join(text.split()))
 
 
 def shared(id: str) -> bool:  # noqa: A002 - it is an id
@@ -93,7 +93,7 @@ def assemble(entries: Sequence[tuple[Layer, tuple[int, ...]]]) -> DeviceGraph:
     for position in order:
         siblings: dict[str, list[int]] = {}
         for child in children.get(position, ()):
-            siblings.setdefault(f"{ids[position]}/{entries[child][0].segment}", []).append(child)
+            siblings.setdefault(f"{ids[position]}/{_plain(entries[child][0].segment)}", []).append(child)
         for plain, positions in siblings.items():
             ids.update(_tell_apart(plain, positions, entries))
     return _build(order, entries, ids)
@@ -112,7 +112,12 @@ def _order(entries: Sequence[tuple[Layer, tuple[int, ...]]]) -> Sequence[int]:
 def _alone(layer: Layer) -> str:
     if isinstance(layer, Disk):
         return layer.id or (disk_id(layer.device) if layer.device else "disk:unidentified")
-    return f"{layer.kind}:{layer.alone}"
+    return f"{layer.kind}:{_plain(layer.alone)}"
+
+
+def _plain(name: str) -> str:
+    """Give a name in which nothing sets off what may be added to it."""
+    return name.replace(TWIN, "%23")
 
 
 def _tell_apart(
