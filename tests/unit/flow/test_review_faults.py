@@ -4,27 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
+from pre_nixos.flow.journal import read_journal
 from pre_nixos.flow.outcome import Event, Planned, Refused
+from pre_nixos.flow.probe import probe
 from pre_nixos.flow.schedule import schedule
-from pre_nixos.hooks.registry import Registry
 from pre_nixos.host.api import Outcome
-from pre_nixos.model.draft import Draft, Wanted
+from pre_nixos.model.action import Verb
+from pre_nixos.model.draft import Draft
 from pre_nixos.model.identity import Found, Ref
-from pre_nixos.model.layer import Disk, Health, State, Unrecognised
-from pre_nixos.plugin import Verb
+from pre_nixos.model.layer import Health, State
 from tests.unit.flow.test_apply import run, world
 from tests.unit.flow.test_schedule import TOYS, disks_of, old_stack
-from tests.unit.toys import Pool, Slot, Stuff, Use, disk, machine
+from tests.unit.flow.world import as_host
+from tests.unit.toys import Pool, Slot, Stuff, disk, machine
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from pre_nixos.model.draft import Wanted
+    from pre_nixos.model.layer import Disk
     from pre_nixos.model.machine import Machine
     from pre_nixos.model.plan import Plan
-
-assert isinstance(TOYS, Registry)
 
 
 def pool_on(there: Machine, *disks: Disk, name: str = "old") -> Wanted:
@@ -34,10 +35,9 @@ def pool_on(there: Machine, *disks: Disk, name: str = "old") -> Wanted:
 
 
 def test_what_stands_on_no_disk_is_nobodys_to_replace_though_it_has_the_wanted_name() -> None:
-    elsewhere = Slot(name="ram", state=State.ACTIVE)
     there = machine(
         Found(disk("a")),
-        Found(elsewhere),
+        Found(Slot(name="ram", state=State.ACTIVE)),
         Found(Pool(name="old", level=1, uuid="u", state=State.ACTIVE), on=[Ref(kind="toy.slot", name="ram")]),
     )
     plan = schedule(there, pool_on(there, *disks_of(there)), registry=TOYS)
@@ -46,11 +46,8 @@ def test_what_stands_on_no_disk_is_nobodys_to_replace_though_it_has_the_wanted_n
 
 
 def short_of_a_member(health: Health, level: int = 1) -> Plan:
-    there = machine(
-        Found(disk("a")),
-        Found(disk("b")),
-        Found(Pool(name="old", level=level, uuid="u", state=State.ACTIVE, health=health), on=["8:0"]),
-    )
+    old = Pool(name="old", level=level, uuid="u", state=State.ACTIVE, health=health)
+    there = machine(Found(disk("a")), Found(disk("b")), Found(old, on=["8:0"]))
     return schedule(there, pool_on(there, *disks_of(there)), registry=TOYS)
 
 
@@ -69,15 +66,8 @@ def test_what_lacks_a_member_and_is_otherwise_than_wanted_is_made_anew() -> None
 def test_nothing_to_do_is_no_success_if_it_is_not_as_wanted() -> None:
     made, plan = world(*old_stack())
     run(made, plan)
-    pool = made.graph["toy.pool:new"]
-    import msgspec
-
-    made.graph = made.graph.plus(
-        [(msgspec.structs.replace(pool, health=Health.DEGRADED, remark="a disk is gone"), made.graph.on(pool.id))]
-    )
-    from pre_nixos.flow.probe import probe
-    from tests.unit.flow.world import as_host
-
+    pool = msgspec.structs.replace(made.graph["toy.pool:new"], health=Health.DEGRADED, remark="a disk is gone")
+    made.graph = made.graph.plus([(pool, made.graph.on(pool.id))])
     again = schedule(probe(as_host(made), registry=TOYS), plan.wanted, registry=TOYS)
     assert again.actions == ()
     with pytest.raises(Refused, match="a disk is gone"):
@@ -96,10 +86,7 @@ def test_what_turned_up_on_a_blank_disk_after_consent_stays() -> None:
     with pytest.raises(Refused, match="nobody was asked about"):
         run(made, plan, observer=store)
     assert made.did == [first]
-    # And the consent to the old plan is none to the new one.
-    from pre_nixos.flow.journal import read_journal
-    from tests.unit.flow.world import as_host
-
+    # And what was agreed to then cannot be taken up again.
     assert read_journal(as_host(made)).open is None
 
 
@@ -115,17 +102,6 @@ def test_whoever_is_asked_is_asked_about_what_is_there_when_they_have_answered()
     assert made.did == []
 
 
-def order(*found: Found, taken: Sequence[str] = ()) -> list[str]:
-    there = machine(*found)
-    del taken
-    plan = schedule(there, pool_on(there, *disks_of(there), name="new"), registry=TOYS)
-    return [f"{each.verb} {each.target.rpartition('/')[2]}" for each in plan.actions]
-
-
 def test_names_may_have_the_sign_that_tells_namesakes_apart() -> None:
     there = machine(Found(disk("a", wwn=None, serial="A#1")))
-    plan = schedule(there, pool_on(there, *disks_of(there), name="pool #1"), registry=TOYS)
-    assert plan.objections == ()
-
-
-__all__ = ["Unrecognised", "Use", "order"]
+    assert schedule(there, pool_on(there, *disks_of(there), name="pool #1"), registry=TOYS).objections == ()
