@@ -8,7 +8,7 @@ import msgspec
 
 from pre_nixos.model.data import Data
 from pre_nixos.model.graph import DeviceGraph
-from pre_nixos.model.identity import assemble
+from pre_nixos.model.identity import TWIN, assemble, shared
 from pre_nixos.model.layer import Disk, Layer, State, anonymous
 
 if TYPE_CHECKING:
@@ -71,8 +71,9 @@ class Draft:
         """Resolve every size and give the wanted graph. Raises InvalidLayout with everything that does not fit."""
         problems: list[str] = []
         graph = assemble(self._entries)
-        shared = [each for each in graph if "#" in each and not isinstance(graph[each], Disk)]
-        problems += [f"{each.split('#')[0]}: there are two of these" for each in shared[::2]]
+        # A disk that cannot be told from another is no fault of the draft; plans with it are objected to.
+        twins = {each.split(TWIN)[0] for each in graph if TWIN in each and not any(map(shared, graph.disks(each)))}
+        problems += [f"{each}: there are two of these" for each in sorted(twins)]
         resolved: dict[str, Layer] = {}
         spaces: dict[str, int] = {}
         for layer in graph.layers():

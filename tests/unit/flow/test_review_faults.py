@@ -105,3 +105,9 @@ def test_whoever_is_asked_is_asked_about_what_is_there_when_they_have_answered()
 def test_names_may_have_the_sign_that_tells_namesakes_apart() -> None:
     there = machine(Found(disk("a", wwn=None, serial="A#1")))
     assert schedule(there, pool_on(there, *disks_of(there), name="pool #1"), registry=TOYS).objections == ()
+
+
+def test_disks_that_cannot_be_told_apart_are_objected_to_and_no_fault_of_the_draft() -> None:
+    there = machine(Found(disk("a", wwn="naa.1")), Found(disk("b", wwn="naa.1")))
+    plan = schedule(there, pool_on(there, disks_of(there)[0]), registry=TOYS)
+    assert "shows up more than once" in " ".join(map(str, plan.objections))
