@@ -51,7 +51,7 @@ printf 'label: gpt\\n1: start=2048, type=E6D6D379-F507-44C2-A23C-238F2A3DF928\\n
 udevadm settle
 vgcreate -qq old "${1}1"
 lvcreate -qq --yes --name data --extents 50%FREE old
-mkfs.ext4 -q /dev/old/data
+mkfs.ext4 -q -E lazy_itable_init=0,lazy_journal_init=0 /dev/old/data
 mkdir -p /mnt/old
 mount /dev/old/data /mnt/old
 seq 1 100000 > /mnt/old/numbers
