@@ -21,9 +21,12 @@ from pre_nixos.host.sysfs import Sysfs, node_path
 from pre_nixos.model.step import WINDOW
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pre_nixos.host.devicejobs import Facts, Job
     from pre_nixos.host.questions import OpenExclusive, ReadAt, SafeProbe
 
+CONTRADICTION = "it has signatures that contradict each other"
 LIMIT = 30.0
 """Seconds a single read or open may take."""
 _NAMED = ("TYPE", "PTTYPE", "USAGE", "UUID", "PTUUID", "LABEL", "VERSION")
@@ -94,6 +97,8 @@ def judge(number: str, facts: Facts, paths_down: str = "") -> Content:
         verdict, error = Verdict.UNREADABLE, f"its size changed from {size} to {after} bytes while it was read"
     # What libblkid alone would have said comes first.
     ordered = tuple(sorted(signatures, key=lambda signature: signature.hidden))
+    if verdict is Verdict.KNOWN and _beside_a_header(ordered):
+        verdict, error = Verdict.AMBIGUOUS, CONTRADICTION
     return Content(number=number, verdict=verdict, size=size, signatures=ordered, error=error)
 
 
@@ -101,7 +106,7 @@ def _verdict(facts: Facts, paths_down: str) -> tuple[Verdict, str]:
     if facts["size"] == 0:
         return Verdict.UNREADABLE, "it has no bytes: no medium, or nothing attached"
     if facts["safeprobe"] == -2:
-        return Verdict.AMBIGUOUS, "it has signatures that contradict each other"
+        return Verdict.AMBIGUOUS, CONTRADICTION
     problem = facts["safeprobe"] if facts["safeprobe"] < 0 else facts["incomplete"]
     if problem:
         # libblkid answers some errors with a bare -1, whose own meaning would only mislead.
@@ -116,6 +121,15 @@ def _verdict(facts: Facts, paths_down: str) -> tuple[Verdict, str]:
     if facts["blank"] is None:
         return Verdict.DATA, "no signature; its ends were not read"
     return (Verdict.BLANK if facts["blank"] else Verdict.DATA), ""
+
+
+def _beside_a_header(signatures: Sequence[Signature]) -> bool:
+    """Tell whether there is more on an encrypted device than its header, behind which libblkid looks no further.
+
+    What is inside is encrypted, so whatever else shows is no part of it: another owner's, who may want it back.
+    """
+    others = [each for each in signatures if each.usage not in {"crypto", "table"}]
+    return bool(others) and any(each.usage == "crypto" and not each.hidden for each in signatures)
 
 
 def _of_error(number: int) -> Verdict:
@@ -138,7 +152,7 @@ def _signature(found: dict[str, str], facts: Facts) -> Signature:
         uuid=found.get("PTUUID" if table else "UUID", ""),
         label=found.get("LABEL", ""),
         version=found.get("VERSION", ""),
-        hidden=facts["safeprobe"] == 0 and loser,
+        hidden=facts["safeprobe"] == 0 and loser and (table or facts["winner"].get("USAGE") != "crypto"),
         detail=detail,
     )
 

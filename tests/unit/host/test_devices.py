@@ -78,6 +78,20 @@ def test_what_libblkid_alone_would_have_said_comes_first() -> None:
     ]
 
 
+def test_what_shows_on_an_encrypted_device_is_no_part_of_it() -> None:
+    luks = {"TYPE": "crypto_LUKS", "USAGE": "crypto", "UUID": "l", "SBMAGIC_OFFSET": "0"}
+    ext4 = {"TYPE": "ext4", "USAGE": "filesystem", "UUID": "e", "SBMAGIC_OFFSET": "1080"}
+    content = devices.judge("8:0", {**NOTHING, "safeprobe": 0, "winner": luks, "signatures": [luks, ext4, GPT]})
+    assert content.verdict is Verdict.AMBIGUOUS
+    assert [(each.type, each.hidden) for each in content.signatures] == [
+        ("crypto_LUKS", False),
+        ("ext4", False),
+        ("gpt", True),
+    ]
+    alone = devices.judge("8:0", {**NOTHING, "safeprobe": 0, "winner": luks, "signatures": [luks, GPT]})
+    assert alone.verdict is Verdict.KNOWN
+
+
 def test_nothing_hides_where_libblkid_cannot_decide() -> None:
     facts: Facts = {**NOTHING, "safeprobe": -2, "signatures": [SWAP, RAID]}
     assert not any(signature.hidden for signature in devices.judge("8:0", facts).signatures)
