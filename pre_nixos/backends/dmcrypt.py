@@ -57,7 +57,7 @@ class Luks(Layer, tag="luks"):
     label: str | None = None
     uuid: str | None = None
     orphan: Fact[bool] = False
-    """Whether it is open although its header is gone: once closed, nobody will open it again."""
+    """Whether it is open although its header is on no device here: gone, or kept in a file somewhere."""
     hidden: Passing[tuple[str, ...]] = ()
     """Numbers of devices cryptsetup put below it for its own use, and takes away with it."""
     suspended: Passing[bool] = False
@@ -193,7 +193,7 @@ def _open_volume(each: _Open, header: Signature | None, seen: Survey) -> Luks:
     if not each.below:
         wrong = "what it stood on is gone"
     elif header is None:
-        wrong = "its header is gone: once closed, nobody can open it again"
+        wrong = "its header is on no device here: if it is not kept in a file somewhere, nobody can open this again"
     else:
         wrong = SUSPENDED if suspended(each.node) else ""
     return Luks(
