@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pre_nixos.backends.mdraid.examine import Superblock, bare_name, members, read_superblocks
 from pre_nixos.backends.mdraid.geometry import Level
-from pre_nixos.backends.mdraid.health import Running, Slot, of_running, of_stopped
+from pre_nixos.backends.mdraid.health import AT_WORK, Running, Slot, of_running, of_stopped
 from pre_nixos.backends.mdraid.kinds import Array, Container, Firmware, Subarray
 from pre_nixos.plugin import (
     BlockNode,
@@ -196,9 +196,12 @@ class _Look:
             return
         if container is None:
             return
-        degraded = _number(node.attributes.get("md/degraded"))
-        at_work = node.attributes.get("md/sync_action", "") not in {"", "idle", "frozen"}
-        health = Health.OK if not degraded else Health.SYNCING if at_work else Health.DEGRADED
+        degraded, action = _number(node.attributes.get("md/degraded")), node.attributes.get("md/sync_action", "")
+        health, remark = Health.OK, ""
+        if action in AT_WORK:
+            health, remark = Health.SYNCING, f"{action} runs"
+        elif degraded:
+            health, remark = Health.DEGRADED, f"{degraded} of its members are missing"
         array = Subarray(
             name=place,
             uuid=f"{_container_uuid(container) or ''}/{place}",
@@ -206,7 +209,7 @@ class _Look:
             state=State.ACTIVE,
             device=self.seen.device(node),
             health=health,
-            remark=f"{degraded} of its members are missing" if health is Health.DEGRADED else "",
+            remark=remark,
         )
         metadata = container.attributes.get("md/metadata_version", "").removeprefix("external:")
         inside = Ref(kind=kind_of(Container), name=metadata, uuid=_container_uuid(container) or "")
