@@ -23,6 +23,7 @@ _CLASS_OF = {
     Fate.GONE: "gone",
     Fate.REPLACED: "gone",
     Fate.STRADDLING: "gone",
+    Fate.PARTIAL: "changed",
     Fate.NEW: "made",
     Fate.UNSEEN: "made",
     Fate.CHANGED: "changed",

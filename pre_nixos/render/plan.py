@@ -34,6 +34,7 @@ BEFORE: Mapping[Fate, Mark] = {
     Fate.REPLACED: _GOES,
     Fate.CHANGED: _CHANGED,
     Fate.STRADDLING: _PARTLY,
+    Fate.PARTIAL: _PARTLY,
 }
 AFTER: Mapping[Fate, Mark] = {
     Fate.NEW: _MADE,
