@@ -21,6 +21,7 @@ from pre_nixos.plugin import (
     RequireFree,
     Run,
     State,
+    Step,
     Verb,
     Zero,
     for_kind,
@@ -44,6 +45,7 @@ MAKERS = {
 }
 """How each type is made. The device was proven blank by then, so forcing overrides nothing."""
 
+LABELLERS = ("tune2fs", "xfs_admin", "fatlabel")
 LABELS = {"vfat": "-n"}
 LONGEST_LABEL = {"ext4": 16, "ext3": 16, "ext2": 16, "xfs": 12, "vfat": 11}
 """Bytes. The makers of ext cut a longer label off and go on; the others fail when the old content is gone already."""
@@ -74,7 +76,7 @@ class Filesystem(Layer, tag="filesystem"):
 @implements(hooks.backend)
 def backend() -> Backend:
     """Own filesystems on one device."""
-    return Backend(kinds=[Filesystem], tools=[command[0] for command in MAKERS.values()])
+    return Backend(kinds=[Filesystem], tools=[*(command[0] for command in MAKERS.values()), *LABELLERS])
 
 
 @implements(hooks.probe)
@@ -178,6 +180,26 @@ def remove(layer: Filesystem, graph: DeviceGraph) -> Sequence[Action]:
 
 @for_kind(hooks.modify, Filesystem)
 def change(old: Filesystem, new: Filesystem, before: DeviceGraph, after: DeviceGraph) -> Sequence[Action] | Replace:
-    """Nothing can be changed in place yet, and nothing may be lost for want of a way."""
-    del before, after
-    return Replace(why="; ".join(str(each) for each in new.mismatches(old)))
+    """Change the label in place, if that is all; anything else takes another filesystem."""
+    del before
+    differing = new.mismatches(old)
+    device = after.devices(new)[0]
+    node = Node(layer=device.id)
+    steps = _labelling(old.type, new.label or "", node) if [each.field for each in differing] == ["label"] else ()
+    if not steps:
+        return Replace(why="; ".join(str(each) for each in differing))
+    summary = f"label the {old.type} on {after.called(device)} {new.label}"
+    return [Action(verb=Verb.MODIFY, target=new.id, summary=summary, steps=steps)]
+
+
+def _labelling(type_: str, label: str, node: Node) -> tuple[Step, ...]:
+    """Change a label while everything else stays; nothing for a type whose label cannot be changed."""
+    match type_:
+        case "ext4" | "ext3" | "ext2":
+            return (Run(argv=("tune2fs", "-L", label, node)),)  # these may be mounted
+        case "xfs":
+            return RequireFree(target=node), Run(argv=("xfs_admin", "-L", label, node))
+        case "vfat":
+            return RequireFree(target=node), Run(argv=("fatlabel", node, label))
+        case _:
+            return ()

@@ -31,7 +31,7 @@ def guest(boot_shared: BootGuest) -> Guest:
     return guest
 
 
-def mirrored(machine: pn.Machine) -> pn.Wanted:
+def mirrored(machine: pn.Machine, *, label: str = "slash") -> pn.Wanted:
     """An ESP on each disk, and a mirror of the rest with a filesystem, mounted."""
     disks = machine.disks.where(at_least="2GiB").exactly(2)
     draft = pn.Draft(machine, take=disks)
@@ -42,7 +42,7 @@ def mirrored(machine: pn.Machine) -> pn.Wanted:
         draft.add(filesystems.Filesystem(type="vfat", label="ESP"), on=[esp])
         members.append(draft.add(gpt.Partition(number=2, size=pn.Rest(), type="raid"), on=[table]))
     array = draft.add(mdraid.Array(name="main", level=1), on=members)
-    root = draft.add(filesystems.Filesystem(type="ext4", label="slash"), on=[array])
+    root = draft.add(filesystems.Filesystem(type="ext4", label=label), on=[array])
     draft.add(mounts.Mount(at="/"), on=[root])
     return draft.wanted()
 
@@ -83,3 +83,14 @@ def test_an_old_swap_array_becomes_a_mirror_and_a_second_run_does_nothing(guest:
     again = pn.schedule(pn.probe(guest.host), wanted)
     assert again.actions == ()
     assert guest.hash_disk("bystander") == bystander
+
+
+def test_another_label_changes_the_label_and_keeps_what_is_in_it(guest: Guest) -> None:
+    guest.script("echo kept > /mnt/file; sync")
+    machine = pn.probe(guest.host)
+    wanted = mirrored(machine, label="root")
+    plan = pn.schedule(machine, wanted)
+    assert [each.id for each in plan.actions] == ["modify mdraid.array:main/filesystem"]
+    pn.apply(plan, consent=plan.digest, host=guest.host)
+    assert not pn.verify(wanted, guest.host)
+    assert guest.run(["cat", "/mnt/file"]).stdout == "kept\n"

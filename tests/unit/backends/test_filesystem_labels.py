@@ -7,8 +7,12 @@ import pytest
 import pre_nixos as pn
 from pre_nixos.backends.filesystems import Filesystem
 from pre_nixos.model.identity import Found
+from pre_nixos.model.layer import State
 from pre_nixos.model.machine import Machine
+from pre_nixos.model.step import Node, Run
 from tests.unit.toys import disk, machine
+
+DISK = Node(layer="disk:naa.500000000000000a")
 
 
 def objections(layer: Filesystem, size: int = 1 << 30) -> str:
@@ -52,3 +56,32 @@ def test_labels_that_would_not_read_back(type_: str, label: str, says: str) -> N
 
 def test_a_device_too_small() -> None:
     assert "xfs needs 300 MiB" in objections(Filesystem(type="xfs"), size=200 << 20)
+
+
+@pytest.mark.parametrize(
+    ("type_", "argv"),
+    [
+        ("ext4", ("tune2fs", "-L", "new", DISK)),
+        ("xfs", ("xfs_admin", "-L", "new", DISK)),
+        ("vfat", ("fatlabel", DISK, "new")),
+    ],
+)
+def test_a_label_is_changed_and_nothing_else(type_: str, argv: tuple[str | Node, ...]) -> None:
+    there = machine(Found(disk("a")), Found(Filesystem(type=type_, label="OLD", state=State.ACTIVE), on=["8:0"]))
+    draft = pn.Draft(there, take=there.all_disks)
+    draft.add(Filesystem(type=type_, label="new"), on=list(there.all_disks))
+    (action,) = pn.schedule(there, draft.wanted()).actions
+    assert action.verb is pn.Verb.MODIFY
+    assert [each.argv for each in action.steps if isinstance(each, Run)] == [argv]
+    assert not action.destroys
+
+
+@pytest.mark.parametrize("wish", [Filesystem(type="xfs", label="OLD"), Filesystem(type="ext4", label="new", uuid="u2")])
+def test_anything_else_takes_another_filesystem_and_is_shown_to(wish: Filesystem) -> None:
+    found = Filesystem(type="ext4", label="OLD", uuid="u1", state=State.ACTIVE)
+    there = machine(Found(disk("a")), Found(found, on=["8:0"]))
+    draft = pn.Draft(there, take=there.all_disks)
+    draft.add(wish, on=list(there.all_disks))
+    plan = pn.schedule(there, draft.wanted())
+    assert [each.verb for each in plan.actions] == [pn.Verb.TEARDOWN, pn.Verb.FORMAT]
+    assert [lost.describe() for each in plan.losses().values() for lost in each] == ["ext4 'OLD'"]
