@@ -23,13 +23,18 @@ PASSING = ("udev",)
 def obstacles(plan: Plan, machine: Machine, reader: Reader) -> Sequence[str]:
     """List, in words, everything that uses what must be released and that no action of the plan ends."""
     found: list[str] = []
+    released = {action.target for action in plan.actions if action.verb is Verb.DEACTIVATE}
     for layer in _to_be_free(plan, machine):
         device = layer.device
         if device is None:
             continue
         users = reader.ask(WhoUses(number=device.number)).users
         name = f"{machine.graph.called(layer)} ({device.name})"
-        found += [f"{name} is in use: {_in_words(user)}." for user in users if not _is_ended(user)]
+        found += [
+            f"{name} is in use: {_in_words(user)}."
+            for user in users
+            if not _is_ended(user, released=layer.id in released)
+        ]
     return list(dict.fromkeys(found))
 
 
@@ -47,7 +52,7 @@ def _to_be_free(plan: Plan, machine: Machine) -> Iterator[Layer]:
     yield from (machine.graph[each] for each in wanted)
 
 
-def _is_ended(user: User) -> bool:
+def _is_ended(user: User, *, released: bool) -> bool:
     match user.how:
         case "mount":
             return user.pid is None  # in our own namespace: a layer of the graph, with an action that ends it
@@ -56,7 +61,8 @@ def _is_ended(user: User) -> bool:
         case "open":
             return any(each in user.what for each in PASSING)
         case "exclusive":
-            return user.what == "the kernel"
+            # What is released itself need not open: a suspended mapping never does, and can be removed all the same.
+            return released or user.what == "the kernel"
         case _:
             return False
 

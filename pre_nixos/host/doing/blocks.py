@@ -40,7 +40,7 @@ def zero(place: Place, wanted: Iterable[Range], pins: Pins, effort: Effort) -> s
         if parts and os.listdir(f"{place.sysfs}/holders"):
             raise RefusedError(f"{place}: something stands on the whole disk; nothing was written")
         # Writing what is there already would wear the device, fill a sparse one and make udev look at it again.
-        dirty = [piece for piece in ranges if first_byte_set(place.path, piece) is not None]
+        dirty = [piece for piece in ranges if _may_be_set(place.path, piece)]
         if not dirty:
             return f"{place}: {_total(ranges)} read as zeros already"
         # A device without partitions must be ours alone; on a disk the kernel counts its partitions' users as its
@@ -124,6 +124,14 @@ def _insist(place: Place, ranges: Iterable[Range], verdict: str) -> None:
         spot = first_byte_set(place.path, piece)
         if spot is not None:
             raise RefusedError(f"{place}: byte {spot} {verdict}")
+
+
+def _may_be_set(path: str, wanted: Range) -> bool:
+    """Tell whether a range needs to be zeroed; a bad block that cannot be read may well be written."""
+    try:
+        return first_byte_set(path, wanted) is not None
+    except OSError:
+        return True
 
 
 def first_byte_set(path: str, wanted: Range) -> int | None:
