@@ -7,7 +7,7 @@ SHELL := /bin/bash
 
 PY := .venv/bin/python
 DEMO ?= $(PY) -m pre_nixos.lab.demo
-BENCH ?= $(PY) tests/bench
+BENCH ?= $(PY) -m tests.bench
 ARTEFACTS ?= artefacts
 ARGS ?=
 
