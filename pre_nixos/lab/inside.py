@@ -158,6 +158,8 @@ def main(settings_path: str) -> NoReturn:
     hide_host()
     add_shares(settings)
     _write("/proc/sys/kernel/hostname", settings.hostname)
+    # The disks are files of the host, and writing to one takes memory: none could ever be freed by swapping to them.
+    _write("/proc/sys/vm/swappiness", "0")
     os.environ.clear()
     os.environ.update(
         PATH=_PATH, HOME="/root", LC_ALL="C.UTF-8", TERM="dumb", PYTHONPATH=os.pathsep.join(settings.python_path)
