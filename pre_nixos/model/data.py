@@ -19,6 +19,8 @@ class _DataMeta(msgspec.StructMeta):
     ) -> _DataMeta:
         options.setdefault("kw_only", True)
         options.setdefault("frozen", True)
+        # What cannot be changed cannot be made to refer to itself, so the collector need not look into it.
+        options.setdefault("gc", False)
         return super().__new__(mcs, name, bases, namespace, **options)
 
 
