@@ -50,6 +50,7 @@ class Screen:
         serial = self.is_terminal and _is_serial(stream, environ)
         self.is_live = self.is_terminal and not serial
         """Whether it can be redrawn."""
+        self._environ = dict(environ)
         self.is_coloured = self.is_live and not environ.get("NO_COLOR")
         self.guides: Guides = ASCII if serial or not _can_show(stream, UNICODE) else UNICODE
         self.width = min(max(_columns(stream, environ), NARROWEST), WIDEST)
@@ -116,6 +117,8 @@ class Screen:
                 highlight=False,
                 markup=False,
                 emoji=False,
+                # Not whatever this process was started with: only what the session says counts.
+                _environ=self._environ,
             )
         return self._console
 
