@@ -105,19 +105,20 @@ def _boot_code(descriptor: int, found: dict[str, str]) -> bool:
 
 
 def answer(groups: list[list[Job]], output: int) -> None:
-    """Do the jobs of each group in turn, and write each answer when it is there.
+    """Do the jobs of each group in turn, and write the answers soon after they are there.
 
     Groups are done one after the other as long as answers keep coming: threads would only take the processor from
     each other. Whenever none has come for a moment, because a disk is slow or never answers, another thread goes on
-    with the next group, until all are being done side by side.
+    with the next group, until all are being done side by side. Answers are written a few at a time for a like reason:
+    each would wake who waits for all of them.
     """
     if not groups:
         return
-    writing = _thread.allocate_lock()
-    finished = _thread.allocate_lock()
-    finished.acquire()
     waiting = groups[::-1]
-    count = {"answers": 0, "groups": len(groups)}
+    going_on = [len(groups)]
+    answers: list[bytes] = []
+    turn, finished = _thread.allocate_lock(), _thread.allocate_lock()
+    finished.acquire()
 
     def work_off() -> None:
         while True:
@@ -126,22 +127,21 @@ def answer(groups: list[list[Job]], output: int) -> None:
             except IndexError:
                 return
             for job in jobs:
-                message = marshal.dumps((job["number"], dict(safely(job))))
-                with writing:
-                    _write(output, len(message).to_bytes(8, "big") + message)
-                    count["answers"] += 1
-            with writing:
-                count["groups"] -= 1
-                if not count["groups"]:
+                answers.append(marshal.dumps((job["number"], dict(safely(job)))))  # noqa: PERF401 - each counts at once
+            with turn:
+                going_on[0] -= 1
+                if not going_on[0]:
                     finished.release()
 
-    before: int | None = None
-    while True:
-        if waiting and before in (None, count["answers"]):
+    written, before, over = 0, -1, False
+    while not over:
+        if waiting and len(answers) in (0, before):
             _thread.start_new_thread(work_off, ())
-        before = count["answers"]
-        if finished.acquire(timeout=PATIENCE):
-            return
+        before = len(answers)
+        over = finished.acquire(timeout=PATIENCE)
+        there = len(answers)
+        _write(output, b"".join(len(each).to_bytes(8, "big") + each for each in answers[written:there]))
+        written = there
 
 
 def safely(job: Job) -> Facts:
