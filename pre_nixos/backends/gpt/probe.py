@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from pre_nixos.backends.gpt.ondisk import Entry
     from pre_nixos.plugin import BlockNode, Survey
 
-AT_ONCE = 36 * 1024
-"""Bytes read at either end in one go: the MBR, a header and 128 entries, in sectors of 512 bytes or of 4 KiB."""
+ENTRIES = 128 * 128
+"""Bytes of the entries of a table of usual size."""
 
 NOT_PARTITIONED = ("PMBR",)
 """Tables that stand for no partitions of their own."""
@@ -57,9 +57,11 @@ def scheme(node: BlockNode, seen: Survey) -> str:
 def _read(node: BlockNode, reader: Reader, seen: Survey) -> OnDisk:
     device = seen.device(node)
     size, sector = device.size, device.logical_block
+    # In one go at either end: the MBR, a header and the entries.
+    at_once = min(2 * sector + ENTRIES, size)
     ends = {
-        start: reader.ask(ReadAt(number=node.number, offset=start, length=min(AT_ONCE, size))).data
-        for start in (0, max(0, size - AT_ONCE))
+        start: reader.ask(ReadAt(number=node.number, offset=start, length=at_once)).data
+        for start in (0, size - at_once)
     }
 
     def read(offset: int, length: int) -> bytes:
