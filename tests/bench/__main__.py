@@ -80,7 +80,7 @@ def many() -> Found:
 def many_more() -> Found:
     """Ten times the layers, against ten thousand."""
     few = crowd.seconds(10_000, 5)
-    return Found("100,000 layers : 10,000 layers", crowd.seconds(100_000, 2), few, 12.0)
+    return Found("100,000 layers : 10,000 layers", crowd.seconds(100_000, 3), few, 12.0)
 
 
 def main() -> int:
