@@ -300,11 +300,8 @@ def answer_type(question: type[Question[A]]) -> type[A]:
 
 
 ATTRIBUTES = (
-    "alignment_offset",
-    "device/address",
     "device/model",
     "device/serial",
-    "device/state",
     "device/transport",
     "device/type",
     "device/vendor",

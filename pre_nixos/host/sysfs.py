@@ -42,7 +42,7 @@ class Sysfs(Data):
         except OSError:
             return None
         try:
-            entries = set(os.listdir(directory))
+            entries = set(_list(path))
             number = _read(directory, "dev")
             if not number:
                 return None
@@ -59,8 +59,8 @@ class Sysfs(Data):
                 number=number,
                 parent=os.path.basename(os.path.dirname(path)) if "partition" in entries else "",
                 attributes=attributes,
-                holders=_list_at(directory, "holders") if "holders" in entries else (),
-                slaves=_list_at(directory, "slaves") if "slaves" in entries else (),
+                holders=_list(f"{path}/holders") if "holders" in entries else (),
+                slaves=_list(f"{path}/slaves") if "slaves" in entries else (),
                 udev=properties,
                 links=links,
                 path=path,
@@ -211,19 +211,6 @@ def _list(path: str) -> tuple[str, ...]:
         return tuple(sorted(os.listdir(path)))
     except OSError:
         return ()
-
-
-def _list_at(directory: int, entry: str) -> tuple[str, ...]:
-    try:
-        descriptor = os.open(entry, _READ_ONLY | os.O_DIRECTORY, dir_fd=directory)
-    except OSError:
-        return ()
-    try:
-        return tuple(sorted(os.listdir(descriptor)))
-    except OSError:
-        return ()
-    finally:
-        os.close(descriptor)
 
 
 def _read(directory: int, attribute: str) -> str | None:
