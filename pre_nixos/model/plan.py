@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,7 +12,7 @@ from pre_nixos.model.data import Data
 from pre_nixos.model.difference import Fate, Verdict
 from pre_nixos.model.draft import Wanted
 from pre_nixos.model.graph import DeviceGraph
-from pre_nixos.model.layer import Disk, Layer, State
+from pre_nixos.model.layer import Disk, Layer, State, without_passing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -79,21 +80,18 @@ class Plan(Data):
 
 def fingerprint(graph: DeviceGraph, takes: Iterable[str]) -> str:
     """Digest what stands on these disks: identity, topology, UUIDs, signatures; nothing that passes."""
-    disks = frozenset(takes)
-    wishes = graph.only(_with_supports(graph, disks)).wishes()
-    return _digest({id_: [fields, on] for id_, (fields, on) in wishes.items()})
+    return _digest(_written(graph.only(_with_supports(graph, frozenset(takes)))))
 
 
 def consent_digest(wanted: Wanted, losses: Mapping[str, Sequence[Layer]]) -> str:
     """Digest what a person is asked: the wanted graph, the disks by identity and the content that goes from each."""
-    return _digest(
-        {
-            "wanted": {id_: [fields, on] for id_, (fields, on) in wanted.graph.wishes().items()},
-            "takes": list(wanted.takes),
-            "named": list(wanted.named),
-            "losses": {disk: sorted(_naming(each) for each in lost) for disk, lost in losses.items()},
-        }
-    )
+    rest = {
+        "takes": list(wanted.takes),
+        "named": list(wanted.named),
+        "losses": {disk: sorted(_naming(each) for each in lost) for disk, lost in losses.items()},
+    }
+    beginning = msgspec.json.encode(rest, order="deterministic").removesuffix(b"}")
+    return _digest(chain([beginning, b',"wanted":'], _written(wanted.graph), [b"}"]))
 
 
 def _naming(layer: Layer) -> str:
@@ -118,10 +116,23 @@ def before_of(graph: DeviceGraph, takes: Iterable[str]) -> DeviceGraph:
     return part.plus((anonymous(layer), part.on(layer.id)) for layer in part.layers())
 
 
-def _digest(content: object) -> str:
+def _written(graph: DeviceGraph) -> Iterator[bytes]:
+    """Write what identifies each layer, and what it stands on, as one JSON object; in pieces, for there may be many."""
+    between = b"{"
+    for id_ in sorted(graph):
+        content = [without_passing(graph[id_]), graph.on(id_)]
+        yield between + msgspec.json.encode(id_) + b":" + msgspec.json.encode(content, order="deterministic")
+        between = b","
+    yield b"}" if between == b"," else b"{}"
+
+
+def _digest(pieces: Iterable[bytes]) -> str:
     import hashlib
 
-    return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()[:16]
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()[:16]
 
 
 def after(action: Action, graph: DeviceGraph, wanted: DeviceGraph) -> DeviceGraph:
