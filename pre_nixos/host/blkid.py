@@ -28,10 +28,6 @@ _MAGIC = 1 << 3
 
 _pointer = ctypes.c_void_p
 
-# What glibc's mallopt calls these; the library asks for up to a mebibyte for each device, and gives it back.
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-_KEPT = 32 << 20
-
 
 class _Library:
     """libblkid with the types of the functions that are used here."""
@@ -80,15 +76,6 @@ def _library() -> _Library:
 def load() -> None:
     """Load the library, once; it raises OSError where there is none."""
     _library()
-    _keep_memory()
-
-
-def _keep_memory() -> None:
-    """Keep freed memory for the next device: having it anew, page by page, can take longer than what it is for."""
-    tune = getattr(ctypes.CDLL(None), "mallopt", None)
-    if tune is not None:  # not every C library has it
-        tune(_TRIM_THRESHOLD, _KEPT)
-        tune(_MMAP_THRESHOLD, _KEPT)
 
 
 class Probe:

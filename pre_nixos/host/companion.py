@@ -47,8 +47,11 @@ class _Helper(Protocol):
 class Companion:
     """A program, or a copy of this one, that takes a message and gives a known number of messages back."""
 
-    def __init__(self, argv: Sequence[str], inside: Callable[[], object] | None = None) -> None:
-        """Take the program to start, and what does the same in a copy of this process: from descriptor 0 to 1."""
+    def __init__(self, argv: Sequence[str], inside: Callable[[], Callable[[], object]] | None = None) -> None:
+        """Take the program to start, and what does the same in a copy of this process: from descriptor 0 to 1.
+
+        `inside` is called before there is a copy, to load what that will need: loading it there takes longer.
+        """
         self._argv = argv
         self._inside = inside
         self._turn = _thread.allocate_lock()
@@ -99,7 +102,7 @@ class Companion:
         _left_behind[:] = [copy for copy in _left_behind if not copy.ended()]
         if self._inside is not None and _alone():
             try:
-                return _Copy(self._inside)
+                return _Copy(self._inside())
             except OSError:  # no memory for a copy, perhaps; a program needs less
                 pass
         return _Program(self._argv)

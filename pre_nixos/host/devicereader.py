@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 PATIENCE = 0.02
 """Seconds without an answer after which one device is no longer waited for before the next is asked."""
+# What glibc's mallopt calls these; libblkid asks for up to a mebibyte for each device, and gives it back.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_KEPT = 32 << 20
 
 _NOTHING: Facts = {
     "errno": 0,
@@ -72,7 +75,7 @@ def probe(descriptor: int, job: Job) -> Facts:
     # What another node of the same disk wrote is not in this node's cache: forget the ends of it.
     for start in (0, max(0, size - (16 << 20))):
         os.posix_fadvise(descriptor, start, 16 << 20, os.POSIX_FADV_DONTNEED)
-    from pre_nixos.host import blkid  # see _load
+    from pre_nixos.host import blkid  # see load
 
     look = blkid.Probe(descriptor)
     try:
@@ -112,7 +115,8 @@ def answer(groups: list[list[Job]], output: int) -> None:
     with the next group, until all are being done side by side. Answers are written a few at a time for a like reason:
     each would wake who waits for all of them.
     """
-    if not groups:
+    if [len(jobs) for jobs in groups] == [1]:
+        _tell([marshal.dumps((groups[0][0]["number"], dict(safely(groups[0][0]))))], output)
         return
     waiting = groups[::-1]
     going_on = [len(groups)]
@@ -140,7 +144,7 @@ def answer(groups: list[list[Job]], output: int) -> None:
         before = len(answers)
         over = finished.acquire(timeout=PATIENCE)
         there = len(answers)
-        _write(output, b"".join(len(each).to_bytes(8, "big") + each for each in answers[written:there]))
+        _tell(answers[written:there], output)
         written = there
 
 
@@ -154,15 +158,18 @@ def safely(job: Job) -> Facts:
 
 def main() -> None:
     """Take jobs from standard input until there are no more, and leave without ceremony."""
+    ready = False
     while head := _read(8):
         groups: list[list[Job]] = marshal.loads(_read(int.from_bytes(head, "big")))  # noqa: S302 - from our own parent
-        if any(job["do"] == "probe" for jobs in groups for job in jobs):
-            _load()
+        if not ready and any(job["do"] == "probe" for jobs in groups for job in jobs):
+            load()
+            _keep_memory()
+            ready = True
         answer(groups, 1)
     os._exit(0)
 
 
-def _load() -> None:
+def load() -> None:
     """Load libblkid before there are threads; where there is none, each device's answer says so."""
     try:
         from pre_nixos.host import blkid  # ctypes is a third of the child's life, and most jobs are not probes
@@ -170,6 +177,16 @@ def _load() -> None:
         blkid.load()
     except OSError:
         pass
+
+
+def _keep_memory() -> None:
+    """Keep freed memory for the next device: having it anew, page by page, can take longer than what it is for."""
+    import ctypes  # libblkid's part has loaded it
+
+    tune = getattr(ctypes.CDLL(None), "mallopt", None)
+    if tune is not None:  # not every C library has it
+        tune(_TRIM_THRESHOLD, _KEPT)
+        tune(_MMAP_THRESHOLD, _KEPT)
 
 
 def _read(length: int) -> bytes:
@@ -183,8 +200,8 @@ def _read(length: int) -> bytes:
     return data
 
 
-def _write(output: int, data: bytes) -> None:
-    rest = memoryview(data)
+def _tell(answers: list[bytes], output: int) -> None:
+    rest = memoryview(b"".join(len(each).to_bytes(8, "big") + each for each in answers))
     try:
         while rest:
             rest = rest[os.write(output, rest) :]

@@ -10,7 +10,7 @@ import pytest
 from pre_nixos.host.companion import Companion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ECHO = """
 import os, sys, time
@@ -34,6 +34,10 @@ while True:
 """
 
 
+def prepare() -> Callable[[], object]:
+    return echo
+
+
 def echo() -> None:
     exec(compile(ECHO, "echo", "exec"), {})  # noqa: S102 - the program of the other half of these tests
 
@@ -41,7 +45,7 @@ def echo() -> None:
 @pytest.fixture(params=["program", "copy"])
 def companion(request: pytest.FixtureRequest) -> Iterator[Companion]:
     program = [sys.executable, "-I", "-S", "-c", ECHO]
-    companion = Companion(program) if request.param == "program" else Companion(["/no/such/program"], echo)
+    companion = Companion(program) if request.param == "program" else Companion(["/no/such/program"], prepare)
     yield companion
     companion.close()
 
@@ -87,7 +91,7 @@ def test_a_program_that_cannot_be_started_is_said() -> None:
 
 def test_a_copy_has_nothing_of_ours_open_and_ends_with_its_input() -> None:
     reading, writing = os.pipe()
-    companion = Companion(["/no/such/program"], echo)
+    companion = Companion(["/no/such/program"], prepare)
     ((pid, _), _) = companion.ask(b"pid", 2, 10)
     os.close(writing)
     assert os.read(reading, 1) == b"", "the copy holds the other end"
@@ -104,7 +108,7 @@ def test_beside_other_threads_a_program_is_started_instead() -> None:
     waiting = threading.Event()
     thread = threading.Thread(target=waiting.wait)
     thread.start()
-    companion = Companion([sys.executable, "-I", "-S", "-c", ECHO], lambda: os._exit(3))
+    companion = Companion([sys.executable, "-I", "-S", "-c", ECHO], lambda: pytest.fail)
     try:
         answers, error = companion.ask(b"x", 2, 10)
     finally:
@@ -115,7 +119,7 @@ def test_beside_other_threads_a_program_is_started_instead() -> None:
 
 
 def test_an_interrupt_is_not_for_the_copy() -> None:
-    companion = Companion(["/no/such/program"], echo)
+    companion = Companion(["/no/such/program"], prepare)
     ((pid, _), _) = companion.ask(b"pid", 2, 10)
     assert os.getsid(int(pid)) == int(pid) != os.getsid(0)
     companion.close()
