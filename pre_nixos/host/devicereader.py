@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 PATIENCE = 0.02
 """Seconds without an answer after which one device is no longer waited for before the next is asked."""
+MOMENTS = 10
+"""How many such moments pass before what is there by then is told."""
+
 # What glibc's mallopt calls these; libblkid asks for up to a mebibyte for each device, and gives it back.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _KEPT = 32 << 20
@@ -137,15 +140,17 @@ def answer(groups: list[list[Job]], output: int) -> None:
                 if not going_on[0]:
                     finished.release()
 
-    written, before, over = 0, -1, False
+    moments, written, before, over = 0, 0, -1, False
     while not over:
+        moments += 1
         if waiting and len(answers) in (0, before):
             _thread.start_new_thread(work_off, ())
         before = len(answers)
         over = finished.acquire(timeout=PATIENCE)
         there = len(answers)
-        _tell(answers[written:there], output)
-        written = there
+        if over or moments % MOMENTS == 0:
+            _tell(answers[written:there], output)
+            written = there
 
 
 def safely(job: Job) -> Facts:
