@@ -17,7 +17,7 @@ from pre_nixos.host.questions import Ran
 from pre_nixos.model.data import Data
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from subprocess import Popen
     from typing import IO
 
@@ -92,29 +92,40 @@ def finish(
     """
     if not find(argv[0]):
         return Finished(status=-1, error="missing")
+    # Files in memory, not pipes: a pipe would wake us for every line, and what a program may write to it is limited.
+    output = os.memfd_create("stdout"), os.memfd_create("stderr")
     try:
-        process = start(argv, given=stdin is not None, pass_fds=pass_fds, dies_with_us=dies_with_us)
+        given = stdin is not None
+        process = start(argv, given=given, pass_fds=pass_fds, dies_with_us=dies_with_us, output=output)
+        in_time = False
+        try:
+            in_time = _wait(process, stdin or b"", time.monotonic() + timeout)
+        finally:  # also after an interrupt from the keyboard: nothing started is left running unwatched
+            if in_time:
+                _close(process)
+            else:
+                end(process)
+        status, error = (process.wait(), "") if in_time else (-1, "timeout")
+        return Finished(status=status, stdout=_content(output[0]), stderr=_content(output[1]), error=error)
     except OSError as problem:
         return Finished(status=-1, error=problem.strerror or str(problem))
-    heard: tuple[bytearray, bytearray] = (bytearray(), bytearray())
-    in_time = False
-    try:
-        in_time = _converse(process, stdin or b"", heard, time.monotonic() + timeout)
-    finally:  # also after an interrupt from the keyboard: nothing started is left running unwatched
-        if in_time:
-            _close(process)
-        else:
-            end(process)
-    status, error = (process.wait(), "") if in_time else (-1, "timeout")
-    return Finished(status=status, stdout=bytes(heard[0]), stderr=bytes(heard[1]), error=error)
+    finally:
+        for descriptor in output:
+            os.close(descriptor)
 
 
 def start(
-    argv: Sequence[str], *, given: bool = False, pass_fds: Sequence[int] = (), dies_with_us: bool = False
+    argv: Sequence[str],
+    *,
+    given: bool = False,
+    pass_fds: Sequence[int] = (),
+    dies_with_us: bool = False,
+    output: tuple[int, int] | None = None,
 ) -> Popen[bytes]:
     """Start a program, in a session of its own; OSError if that fails. Who starts one sees to its end, by `end`.
 
-    With `given` its input is a pipe, else it is closed.
+    With `given` its input is a pipe, else it is closed. What it says goes to the two descriptors in `output`, or else
+    into pipes.
     """
     import subprocess  # eight milliseconds that only those who run something should pay
 
@@ -125,8 +136,8 @@ def start(
     return subprocess.Popen(
         command,
         stdin=subprocess.PIPE if given else subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stdout=output[0] if output else subprocess.PIPE,
+        stderr=output[1] if output else subprocess.PIPE,
         bufsize=0,
         env=ENVIRONMENT | WITHOUT_UDEV if os.path.exists(UDEVD) and not is_listening(UDEVD) else ENVIRONMENT,
         cwd="/",
@@ -170,55 +181,37 @@ def _binder() -> str:
     return path if path and os.path.basename(os.path.realpath(path)) == "setpriv" else ""
 
 
-def _converse(process: Popen[bytes], given: bytes, heard: tuple[bytearray, bytearray], deadline: float) -> bool:
-    """Feed and hear the process until it ends; false if the deadline came first.
-
-    The end of the process counts, not the end of its output: a daemon it left behind may hold that open for ever.
-    """
+def _wait(process: Popen[bytes], given: bytes, deadline: float) -> bool:
+    """Feed the process until it ends; false if the deadline came first."""
     import select  # only those who run something should pay
 
     poll = select.poll()
-    # What to do when a stream is ready, each telling whether that stream is finished with.
-    listeners = _listeners(process, heard)
-    speakers: dict[int, Callable[[], bool]] = {}
+    feed = None
     if process.stdin is not None:
-        speakers[process.stdin.fileno()] = partial(_feed, process.stdin, [memoryview(given)])
-    for streams, wanted in ((listeners, select.POLLIN), (speakers, select.POLLOUT)):
-        for descriptor in streams:
-            os.set_blocking(descriptor, False)
-            poll.register(descriptor, wanted)
+        feed = partial(_feed, process.stdin, [memoryview(given)])
+        os.set_blocking(process.stdin.fileno(), False)
+        poll.register(process.stdin.fileno(), select.POLLOUT)
     ended = os.pidfd_open(process.pid)
     try:
         poll.register(ended, select.POLLIN)
         while (left := deadline - time.monotonic()) > 0:
             ready = [descriptor for descriptor, _ in poll.poll(left * 1000)]
             if ended in ready:
-                for drain in listeners.values():
-                    drain()
                 return True
             for descriptor in ready:
-                if (listeners.get(descriptor) or speakers[descriptor])():
+                if feed is not None and feed():
                     poll.unregister(descriptor)
         return False
     finally:
         os.close(ended)
 
 
-def _listeners(process: Popen[bytes], heard: tuple[bytearray, bytearray]) -> dict[int, Callable[[], bool]]:
-    streams = zip((process.stdout, process.stderr), heard, strict=True)
-    return {stream.fileno(): partial(_drain, stream.fileno(), sink) for stream, sink in streams if stream is not None}
-
-
-def _drain(descriptor: int, sink: bytearray) -> bool:
-    """Read what is there; true at the end of the stream."""
-    while True:
-        try:
-            piece = os.read(descriptor, 1 << 16)
-        except BlockingIOError:
-            return False
-        if not piece:
-            return True
-        sink += piece
+def _content(descriptor: int) -> bytes:
+    """Read what was written to a file in memory by now; a daemon that was left behind may still be writing."""
+    size, content = os.fstat(descriptor).st_size, b""
+    while len(content) < size and (piece := os.pread(descriptor, size - len(content), len(content))):
+        content += piece
+    return content
 
 
 def _feed(stream: IO[bytes], rest: list[memoryview]) -> bool:
