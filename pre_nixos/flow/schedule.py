@@ -39,8 +39,9 @@ def schedule(
     calls = Calls(registry or installed())
     found, changes = _decide(machine, wanted, calls)
     there = machine.graph
-    releases = _Releases(there, wanted.graph, found, calls)
-    removals = _Removals(there, wanted.graph, found, calls, releases)
+    going = [layer for layer in there.layers() if (fate := found.fate(layer.id)) and fate.removes]
+    releases = _Releases(there, going, found, calls)
+    removals = _Removals(there, going, calls, releases)
     makings = _makings(there, wanted.graph, found, calls, changes)
     actions, edges = _chosen([*releases.actions, *removals.actions, *makings], only, there, wanted.graph)
     before = before_of(there, wanted.takes)
@@ -50,7 +51,7 @@ def schedule(
         actions=tuple(actions),
         edges=tuple(edges),
         reasons=found.verdicts,
-        fingerprint=fingerprint(there, wanted.takes),
+        fingerprint=fingerprint(before),
     )
     stuck = [*releases.stuck, *removals.stuck] if Verb.TEARDOWN in only else []
     said = [*core_objections(machine, wanted, found, calls), *stuck, *calls.objections(draft)]
@@ -94,13 +95,11 @@ def _active(layer: Layer, graph: DeviceGraph) -> bool:
 class _Releases:
     """First phase: end every use of what must go, from the top down."""
 
-    def __init__(self, there: DeviceGraph, wanted: DeviceGraph, found: Difference, calls: Calls) -> None:
+    def __init__(self, there: DeviceGraph, going: Sequence[Layer], found: Difference, calls: Calls) -> None:
         self.actions: list[Action] = []
         self.stuck: list[Objection] = []
         self.dark: set[str] = set()
         """Layers whose device is no longer there once this phase is over."""
-        del wanted
-        going = [there[id_] for id_ in there if (fate := found.fate(id_)) and fate.removes]
         for layer in _leaves_first(going, there):
             container = _container(layer, there)
             if container is not None and ((fate := found.fate(container.id)) is None or fate.removes):
@@ -117,44 +116,37 @@ class _Releases:
 class _Removals:
     """Second phase: remove what was released, from the leaves to the root, where it can be reached."""
 
-    def __init__(
-        self, there: DeviceGraph, wanted: DeviceGraph, found: Difference, calls: Calls, releases: _Releases
-    ) -> None:
+    def __init__(self, there: DeviceGraph, going: Sequence[Layer], calls: Calls, releases: _Releases) -> None:
         self.actions: list[Action] = []
         self.stuck: list[Objection] = []
-        del wanted
         hidden = _hidden(there, releases.dark)
-        going = [id_ for id_ in there if (fate := found.fate(id_)) and fate.removes]
-        alone: set[str] = set()
-        for id_ in going:
-            layer = there[id_]
-            if layer.ephemeral or id_ in hidden or _container(layer, there) is not None:
+        alone: dict[str, Layer] = {}
+        for layer in going:
+            if layer.ephemeral or layer.id in hidden or _container(layer, there) is not None:
                 continue
             if calls.can(specs.teardown, layer):
-                alone.add(id_)
+                alone[layer.id] = layer
             else:
                 self.stuck.append(_cannot(layer, "removed", calls))
         # Of two contents of one device, the one with parts first: while they are there, the device is not free.
         depth: dict[str, int] = {}
         for id_ in there:
             depth[id_] = 1 + max((depth[each] for each in there.on(id_)), default=-1)
-        for id_ in sorted(going, key=lambda each: (-depth[each], not there.parts(there[each]))):
-            if id_ in alone:
-                swept = [each for each in there.above(id_) if each not in alone and not there[each].ephemeral]
-                self.actions += [
-                    msgspec.structs.replace(action, destroys=(id_, *swept))
-                    for action in calls.teardown(there[id_], there)
-                ]
+        for id_, layer in sorted(alone.items(), key=lambda each: (-depth[each[0]], not there.parts(each[1]))):
+            swept = [each for each in there.above(id_) if each not in alone and not there[each].ephemeral]
+            self.actions += [
+                msgspec.structs.replace(action, destroys=(id_, *swept)) for action in calls.teardown(layer, there)
+            ]
 
 
 def _hidden(there: DeviceGraph, dark: set[str]) -> set[str]:
     """Find what cannot be reached, because a device below it is not there: it goes with what it stands on."""
+    away = [each for each in there.layers() if each.state is State.INACTIVE or each.id in dark]
+    gone = {each.id for each in away if each.mark() is not None}
     hidden: set[str] = set()
-    for layer in there.layers():
-        for support in there.under(layer):
-            gone = support.mark() is not None and (support.state is State.INACTIVE or support.id in dark)
-            if gone or support.id in hidden:
-                hidden.add(layer.id)
+    for id_ in there if gone else ():
+        if any(support in gone or support in hidden for support in there.on(id_)):
+            hidden.add(id_)
     return hidden
 
 

@@ -82,20 +82,17 @@ def difference(
     takes = frozenset(wanted.takes)
     verdicts: dict[str, Verdict] = {}
     # What stands wholly on other disks is not ours to compare with, even if it would have the same id.
-    mine = there.only(id_ for id_ in there if there.disks(id_) & takes)
+    mine = there.only(id_ for id_ in there if not takes.isdisjoint(there.disks(id_)))
+    making: set[str] = set()
     for layer in wanted.graph.layers():
         fate, why = _wanted_fate(layer, mine, wanted.graph, verdicts, distrusted, replace)
         verdicts[layer.id] = Verdict(layer=layer.id, fate=fate, why=why)
+        if fate.makes and not layer.ephemeral:
+            making.update(wanted.graph.on(layer.id))
     _containers(there, wanted.graph, verdicts)
-    making = {
-        support
-        for layer in wanted.graph.layers()
-        if verdicts[layer.id].fate.makes and not layer.ephemeral
-        for support in wanted.graph.on(layer.id)
-    }
     for layer in there.layers():
         disks = there.disks(layer.id)
-        if not disks & takes or isinstance(layer, Disk):
+        if isinstance(layer, Disk) or takes.isdisjoint(disks):
             continue
         verdict = verdicts.get(layer.id)
         if not disks <= takes and (verdict is None or verdict.fate is not Fate.KEPT):
@@ -195,17 +192,19 @@ def _in_the_way(layer: Layer, there: DeviceGraph, making: Collection[str]) -> bo
 def clashes(found: Difference, there: DeviceGraph) -> Mapping[str, str]:
     """Find what would stay although something else on the very same device goes, and would be wiped with it."""
     caught: dict[str, str] = {}
-    for device in there.layers():
-        if device.mark() is None:
+    for id_ in found.ids(Fate.REPLACED, Fate.GONE):
+        if not _is_content(there[id_]):
             continue
-        contents = [there[each] for each in there.standing_on(device.id) if there[each].part_of is None]
-        contents = [each for each in contents if not each.ephemeral]
-        going = [each for each in contents if (fate := found.fate(each.id)) and fate.removes]
-        for content in contents if going else ():
-            fate = found.fate(content.id)
-            if fate and fate.stays:
-                caught[content.id] = f"it shares {device.id} with {going[0].id}, which goes"
+        for device in there.on(id_):
+            beside = there.standing_on(device)
+            for each in beside if len(beside) > 1 and there[device].mark() is not None else ():
+                if _is_content(there[each]) and (fate := found.fate(each)) and fate.stays:
+                    caught.setdefault(each, f"it shares {device} with {id_}, which goes")
     return caught
+
+
+def _is_content(layer: Layer) -> bool:
+    return layer.part_of is None and not layer.ephemeral
 
 
 def _containers(there: DeviceGraph, wanted: DeviceGraph, verdicts: dict[str, Verdict]) -> None:

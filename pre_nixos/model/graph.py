@@ -68,17 +68,20 @@ class DeviceGraph:
     def standing_on(self, id: str) -> Sequence[str]:  # noqa: A002 - as above
         """Give the ids of what stands on a layer, directly."""
         if self._above is None:
-            above: dict[str, list[str]] = {each: [] for each in self._layers}
+            above: dict[str, list[str]] = {}
             for each, supports in self._on.items():
                 for support in supports:
-                    above[support].append(each)
+                    above.setdefault(support, []).append(each)
             self._above = above
-        return self._above[id]
+        return self._above.get(id, ())
 
     def parts(self, layer: Layer) -> Sequence[Layer]:
         """Give the layers that a container's hooks make as one set with it."""
-        standing = (self._layers[each] for each in self.standing_on(layer.id))
-        return [each for each in standing if each.part_of == layer.kind]
+        standing = self.standing_on(layer.id)
+        if not standing:
+            return ()
+        kind = layer.kind
+        return [each for each in map(self._layers.__getitem__, standing) if each.part_of == kind]
 
     def parts_of_kind(self, layer: Layer, kind: type[L]) -> Sequence[L]:
         """Give the parts of a container that are of one kind."""
@@ -139,6 +142,8 @@ class DeviceGraph:
     def only(self, ids: Iterable[str]) -> DeviceGraph:
         """Give the graph of these layers alone; what they stand on must be among them."""
         chosen = set(ids)
+        if len(chosen) == len(self._layers) and chosen == self._layers.keys():
+            return self
         layers = {each: layer for each, layer in self._layers.items() if each in chosen}
         return DeviceGraph(layers, {each: self._on[each] for each in layers})
 
@@ -159,6 +164,10 @@ class DeviceGraph:
                 raise ValueError(f"{layer.id} stands on {missing[0]}, which is not there")
             layers[layer.id], on[layer.id] = layer, supports
         return DeviceGraph(layers, on)
+
+    def with_each(self, change: Callable[[Layer], Layer]) -> DeviceGraph:
+        """Give the graph with every layer changed, in nothing that its id is made of."""
+        return DeviceGraph({each: change(layer) for each, layer in self._layers.items()}, self._on)
 
     def wishes(self) -> Mapping[str, tuple[dict[str, object], tuple[str, ...]]]:
         """Give what identifies each layer, and what it stands on: for comparing what is with what should be."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from graphlib import CycleError, TopologicalSorter
+from sys import intern
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -144,6 +145,8 @@ def _build(
     depth: dict[int, int] = {}
     for position in order:
         depth[position] = 1 + max((depth[each] for each in entries[position][1]), default=-1)
+    # One string for one id in whatever graph: most of comparing two graphs is looking up ids of one in the other.
+    ids = {position: intern(id_) for position, id_ in ids.items()}
     placed = sorted(order, key=lambda position: (depth[position], ids[position]))
     return DeviceGraph(
         {ids[position]: msgspec.structs.replace(entries[position][0], id=ids[position]) for position in placed},

@@ -12,7 +12,7 @@ from pre_nixos.model.data import Data
 from pre_nixos.model.difference import Fate, Verdict
 from pre_nixos.model.draft import Wanted
 from pre_nixos.model.graph import DeviceGraph
-from pre_nixos.model.layer import Disk, Layer, State, without_passing
+from pre_nixos.model.layer import Disk, Layer, State, anonymous, without_passing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -78,9 +78,9 @@ class Plan(Data):
         return graph
 
 
-def fingerprint(graph: DeviceGraph, takes: Iterable[str]) -> str:
-    """Digest what stands on these disks: identity, topology, UUIDs, signatures; nothing that passes."""
-    return _digest(_written(graph.only(_with_supports(graph, frozenset(takes)))))
+def fingerprint(before: DeviceGraph) -> str:
+    """Digest what stands on a plan's disks: identity, topology, UUIDs, signatures; nothing that passes."""
+    return _digest(_written(before))
 
 
 def consent_digest(wanted: Wanted, losses: Mapping[str, Sequence[Layer]]) -> str:
@@ -100,7 +100,9 @@ def _naming(layer: Layer) -> str:
 
 
 def _with_supports(graph: DeviceGraph, disks: frozenset[str]) -> set[str]:
-    standing = {id_ for id_ in graph if graph.disks(id_) & disks}
+    standing = {id_ for id_ in graph if not disks.isdisjoint(graph.disks(id_))}
+    if len(standing) == len(graph):
+        return standing
     return (
         standing
         | {below for id_ in standing for below in graph.on(id_)}
@@ -110,10 +112,7 @@ def _with_supports(graph: DeviceGraph, disks: frozenset[str]) -> set[str]:
 
 def before_of(graph: DeviceGraph, takes: Iterable[str]) -> DeviceGraph:
     """Give the part of a machine's graph that stands on these disks, with what else it stands on."""
-    from pre_nixos.model.layer import anonymous
-
-    part = graph.only(_with_supports(graph, frozenset(takes)))
-    return part.plus((anonymous(layer), part.on(layer.id)) for layer in part.layers())
+    return graph.only(_with_supports(graph, frozenset(takes))).with_each(anonymous)
 
 
 def _written(graph: DeviceGraph) -> Iterator[bytes]:
