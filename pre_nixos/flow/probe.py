@@ -4,86 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pre_nixos.flow.bootmedium import find_boot_medium
-from pre_nixos.flow.journal import read_journal
-from pre_nixos.hooks.calls import Calls
-from pre_nixos.hooks.registry import installed
-from pre_nixos.host.questions import LookAround, Verdict
-from pre_nixos.host.survey import Memo, survey
-from pre_nixos.model.identity import Found, resolve, unclaimed
-from pre_nixos.model.layer import State, Unrecognised
-from pre_nixos.model.machine import Machine
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from pre_nixos.hooks.registry import Registry
     from pre_nixos.host.api import Reader
-    from pre_nixos.host.survey import Survey
-    from pre_nixos.model.graph import DeviceGraph
-
-TOLD = frozenset({Verdict.BLANK, Verdict.KNOWN, Verdict.DATA, Verdict.AMBIGUOUS})
-"""Verdicts that say what is on a device; any other means that nobody knows."""
+    from pre_nixos.model.machine import Machine
 
 
 def probe(reader: Reader | None = None, *, registry: Registry | None = None) -> Machine:
     """Look at this host, or at whatever machine the reader speaks for."""
     if reader is None:
+        from pre_nixos.host.devicechild import READER
+
+        # Before the rest is loaded: who reads the devices is a copy of this process, and dear is what is copied.
+        READER.get_ready()
         from pre_nixos.host.local import LocalHost
 
         reader = LocalHost()
-    memo = Memo(reader)
-    registry = registry or installed()
-    found = list(Calls(registry).probe(memo))
-    seen = survey(memo)
-    found += _unclaimed_nodes(found, seen)
-    graph = resolve(found)
-    graph = resolve([*found, *unclaimed(graph, _signatures(seen)), *_untold(graph, seen)])
-    around = memo.ask(LookAround(tools=tuple(sorted({tool for each in registry.tools.values() for tool in each}))))
-    return Machine(
-        graph=graph,
-        memory=around.memory,
-        firmware=around.firmware,
-        architecture=around.architecture,
-        tools=around.tools,
-        boot_medium=find_boot_medium(memo, graph),
-        unfinished=tuple(read_journal(memo).unfinished),
-        remarks=tuple(f"{each.name} was not opened: suspended, or on something suspended" for each in seen.left_out),
-    )
+    from pre_nixos.flow.looking import look
 
-
-def _unclaimed_nodes(found: Sequence[Found], seen: Survey) -> Iterator[Found]:
-    """Find the devices that no plugin accounts for: something holds what is below them, and nobody knows what."""
-    claimed: set[str] = set()
-    for each in found:
-        claimed |= each.layer.inner()
-        if each.layer.device is not None:
-            claimed.add(each.layer.device.number)
-    for node in seen.nodes.values():
-        if node.number in claimed:
-            continue
-        below = [node.parent] if node.parent else node.slaves
-        what = f"in use by {node.attributes.get('dm/name') or node.name}, which no plugin here knows"
-        layer = Unrecognised(what=what, immovable=True, device=seen.device(node), state=State.ACTIVE)
-        yield Found(layer, on=[seen.nodes[name].number for name in below if name in seen.nodes])
-
-
-def _signatures(seen: Survey) -> dict[str, list[tuple[str, str]]]:
-    return {
-        number: [(signature.type, signature.uuid) for signature in content.signatures if not signature.hidden]
-        for number, content in seen.contents.items()
-    }
-
-
-def _untold(graph: DeviceGraph, seen: Survey) -> Iterator[Found]:
-    """Find what is on devices beside signatures: bytes that nobody claims, and content that could not be read."""
-    standing = {layer.device.number: graph.standing_on(layer.id) for layer in graph.layers() if layer.device}
-    for number, content in seen.contents.items():
-        if number not in standing:
-            continue  # a device inside something else, which answers for what is on it
-        if content.verdict is Verdict.DATA and not content.signatures and not standing[number]:
-            yield Found(Unrecognised(what="data", state=State.INACTIVE), on=[number])
-        elif content.verdict not in TOLD:
-            why = f": {content.error}" if content.error else ""
-            what = f"its content cannot be told ({content.verdict}{why})"
-            yield Found(Unrecognised(what=what, immovable=True, state=State.INACTIVE), on=[number])
+    return look(reader, registry)

@@ -8,12 +8,11 @@ its input does.
 from __future__ import annotations
 
 import _thread
+import contextlib
 import os
 import sys
 import time
 from typing import TYPE_CHECKING, NoReturn, Protocol
-
-from pre_nixos.host import processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
 
 _HEAD = 8
 """Bytes before each message, either way, that tell its length."""
+GRACE = 1.0
+"""Seconds a killed copy is given to be gone before it is left behind."""
 
 
 class _Helper(Protocol):
@@ -76,6 +77,13 @@ class Companion:
                 self._leave(helper)
             return got, error
 
+    def get_ready(self) -> None:
+        """Make a copy of this process now, if that is who will be asked: it is made soonest while there is little."""
+        with self._turn:
+            if self._inside is not None and _alone():
+                with contextlib.suppress(OSError):  # whoever asks will be told
+                    self._running()
+
     def close(self) -> None:
         """End whoever is waiting."""
         with self._turn:
@@ -116,6 +124,8 @@ class _Program:
     """A program, in a process of its own from the start."""
 
     def __init__(self, argv: Sequence[str]) -> None:
+        from pre_nixos.host import processes  # a copy needs none of it
+
         self._process: Popen[bytes] = processes.start(argv, given=True)
         given, heard = self._process.stdin, self._process.stdout
         if given is None or heard is None:
@@ -133,6 +143,8 @@ class _Program:
         return lines[-1] if lines else "it ended"
 
     def leave(self) -> None:
+        from pre_nixos.host import processes  # loaded when it was started
+
         processes.end(self._process)
 
 
@@ -168,7 +180,7 @@ class _Copy:
     def leave(self) -> None:
         os.close(self.given)
         os.close(self.heard)
-        deadline = time.monotonic() + processes.GRACE
+        deadline = time.monotonic() + GRACE
         if self.ended():  # its number may be another's by now
             return
         os.kill(self._pid, 9)

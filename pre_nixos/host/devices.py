@@ -5,10 +5,9 @@ from __future__ import annotations
 import errno
 import marshal
 import os
-import sys
 from typing import TYPE_CHECKING, TypeAlias, cast
 
-from pre_nixos.host.companion import Companion
+from pre_nixos.host.devicechild import READER
 from pre_nixos.host.questions import (
     Bytes,
     Content,
@@ -21,7 +20,7 @@ from pre_nixos.host.sysfs import Sysfs, node_path
 from pre_nixos.model.step import WINDOW
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from pre_nixos.host.devicejobs import Facts, Job
     from pre_nixos.host.questions import OpenExclusive, ReadAt, SafeProbe
@@ -30,20 +29,6 @@ CONTRADICTION = "it has signatures that contradict each other"
 LIMIT = 30.0
 """Seconds a single read or open may take."""
 _NAMED = ("TYPE", "PTTYPE", "USAGE", "UUID", "PTUUID", "LABEL", "VERSION")
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-_CODE = f"import sys; sys.path.insert(0, {ROOT!r}); from pre_nixos.host.devicereader import main; main()"
-
-
-def _prepare() -> Callable[[], object]:
-    from pre_nixos.host import devicereader  # only where a copy of us is to do it
-
-    devicereader.load()
-    return devicereader.main
-
-
-READER = Companion([sys.executable, "-I", "-S", "-c", _CODE], _prepare)
-"""The child, which needs no site-packages and starts in a third of the time without."""
-
 Reasons: TypeAlias = "dict[str, tuple[Verdict, str]]"
 
 

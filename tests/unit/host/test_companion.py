@@ -123,3 +123,22 @@ def test_an_interrupt_is_not_for_the_copy() -> None:
     ((pid, _), _) = companion.ask(b"pid", 2, 10)
     assert os.getsid(int(pid)) == int(pid) != os.getsid(0)
     companion.close()
+
+
+def test_a_copy_made_early_is_the_one_that_answers() -> None:
+    made: list[int] = []
+
+    def prepared() -> Callable[[], object]:
+        made.append(os.getpid())
+        return echo
+
+    companion = Companion(["/no/such/program"], prepared)
+    companion.get_ready()
+    assert made == [os.getpid()]
+    assert companion.ask(b"x", 2, 10) == ([b"x", b"x"], "")
+    assert made == [os.getpid()]
+    companion.close()
+
+
+def test_no_program_is_started_before_somebody_asks() -> None:
+    Companion(["/no/such/program"]).get_ready()

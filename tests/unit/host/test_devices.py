@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pre_nixos.host import devicereader, devices, processes
+from pre_nixos.host import devicechild, devicereader, devices, processes
 from pre_nixos.host.companion import Companion
 from pre_nixos.host.questions import OpenExclusive, ReadAt, SafeProbe, Verdict
 from tests.unit.host.trees import Tree
@@ -152,7 +152,7 @@ def test_a_device_that_gives_no_answer_is_busy(
 
 def test_one_device_that_hangs_keeps_only_its_own_answer_back(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     code = (
-        f"import sys, time; sys.path.insert(0, {devices.ROOT!r}); import pre_nixos.host.devicereader as d; "
+        f"import sys, time; sys.path.insert(0, {devicechild.ROOT!r}); import pre_nixos.host.devicereader as d; "
         "real = d.work; d.work = lambda job: time.sleep(60) if job['number'] == '1:2' else real(job); d.main()"
     )
     reader = Companion([sys.executable, "-I", "-S", "-c", code])
@@ -174,7 +174,7 @@ def test_a_defect_in_one_job_is_said_in_its_answer() -> None:
 
 def test_the_child_needs_nothing_but_the_standard_library() -> None:
     code = (
-        f"import sys; sys.path.insert(0, {devices.ROOT!r}); "
+        f"import sys; sys.path.insert(0, {devicechild.ROOT!r}); "
         "import pre_nixos.host.devicereader, pre_nixos.host.blkid; "
         "print(*sorted({'json', 'msgspec', 'subprocess', 'threading'} & set(sys.modules)))"
     )
