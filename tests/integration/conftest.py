@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from pre_nixos.lab.uml import boot
+from tests.integration.scenarios import account
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -62,3 +63,14 @@ def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, py
         for guest in _running:
             report.sections.append(("guest", f"evidence in {guest.keep()}\n{guest.console()}"))
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Tell what the scenarios took; here, because only this is loaded where the files of a run are distributed."""
+    reports = [each for outcome in ("passed", "failed") for each in terminalreporter.getreports(outcome)]
+    found = account.entries(reports)
+    if found:
+        terminalreporter.section("scenarios")
+        for line in account.table(found):
+            terminalreporter.write_line(line)
+        terminalreporter.write_line(account.write(found, os.path.join(config.rootpath, "artefacts")))
