@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from subprocess import Popen
+
+    from pre_nixos.host.started import Started
 
 _HEAD = 8
 """Bytes before each message, either way, that tell its length."""
@@ -126,20 +127,19 @@ class _Program:
     def __init__(self, argv: Sequence[str]) -> None:
         from pre_nixos.host import processes  # a copy needs none of it
 
-        self._process: Popen[bytes] = processes.start(argv, given=True)
-        given, heard = self._process.stdin, self._process.stdout
-        if given is None or heard is None:
-            raise OSError(f"{argv[0]} was started without streams")
-        self.given, self.heard = given.fileno(), heard.fileno()
+        self._process: Started = processes.start(argv, given=True)
+        self.given, self.heard = self._process.stdin, self._process.stdout
 
     def ended(self) -> bool:
         return self._process.poll() is not None
 
     def last_words(self) -> str:
-        if self._process.stderr is None:
-            return "it ended"
-        os.set_blocking(self._process.stderr.fileno(), False)
-        lines = (self._process.stderr.read() or b"").decode("utf-8", "replace").strip().splitlines()
+        os.set_blocking(self._process.stderr, False)
+        try:
+            said = os.read(self._process.stderr, 1 << 16)
+        except BlockingIOError:
+            said = b""
+        lines = said.decode("utf-8", "replace").strip().splitlines()
         return lines[-1] if lines else "it ended"
 
     def leave(self) -> None:

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-_CODE = f"import sys; sys.path.insert(0, {ROOT!r}); from pre_nixos.host.devicereader import main; main()"
+_CODE = (
+    f"import os, sys; os.chdir('/'); sys.path.insert(0, {ROOT!r}); from pre_nixos.host.devicereader import main; main()"
+)
 
 
 def _prepare() -> Callable[[], object]:

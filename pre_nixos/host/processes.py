@@ -10,16 +10,14 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from functools import partial
 from typing import TYPE_CHECKING
 
 from pre_nixos.host.questions import Ran
+from pre_nixos.host.started import Started, above_streams
 from pre_nixos.model.data import Data
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from subprocess import Popen
-    from typing import IO
 
 SEARCH_PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin"
 """Where programs are looked for; the caller's own PATH is not trusted with a machine's disks."""
@@ -33,10 +31,11 @@ ENVIRONMENT = {
 WITHOUT_UDEV = {"DM_DISABLE_UDEV": "1", "MDADM_NO_UDEV": "1"}
 """And this where udevd has died: LVM goes by the socket it leaves behind, and waits for its word for ever."""
 UDEVD = "/run/udev/control"
+_KILL = 9
 GRACE = 1.0
 """Seconds a killed program is given to be gone before it is left behind."""
 
-_left_behind: list[Popen[bytes]] = []
+_left_behind: list[Started] = []
 
 
 class Finished(Data):
@@ -93,7 +92,7 @@ def finish(
     if not find(argv[0]):
         return Finished(status=-1, error="missing")
     # Files in memory, not pipes: a pipe would wake us for every line, and what a program may write to it is limited.
-    output = os.memfd_create("stdout"), os.memfd_create("stderr")
+    output = above_streams(os.memfd_create("stdout")), above_streams(os.memfd_create("stderr"))
     try:
         given = stdin is not None
         process = start(argv, given=given, pass_fds=pass_fds, dies_with_us=dies_with_us, output=output)
@@ -102,7 +101,7 @@ def finish(
             in_time = _wait(process, stdin or b"", time.monotonic() + timeout)
         finally:  # also after an interrupt from the keyboard: nothing started is left running unwatched
             if in_time:
-                _close(process)
+                process.close()
             else:
                 end(process)
         status, error = (process.wait(), "") if in_time else (-1, "timeout")
@@ -121,57 +120,44 @@ def start(
     pass_fds: Sequence[int] = (),
     dies_with_us: bool = False,
     output: tuple[int, int] | None = None,
-) -> Popen[bytes]:
+) -> Started:
     """Start a program, in a session of its own; OSError if that fails. Who starts one sees to its end, by `end`.
 
     With `given` its input is a pipe, else it is closed. What it says goes to the two descriptors in `output`, or else
     into pipes.
     """
-    import subprocess  # eight milliseconds that only those who run something should pay
-
     command = [find(argv[0]) or argv[0], *argv[1:]]
     if dies_with_us and (binder := _binder()):
         command = [binder, "--pdeathsig", "KILL", "--", *command]
     _left_behind[:] = [process for process in _left_behind if process.poll() is None]
-    return subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE if given else subprocess.DEVNULL,
-        stdout=output[0] if output else subprocess.PIPE,
-        stderr=output[1] if output else subprocess.PIPE,
-        bufsize=0,
-        env=ENVIRONMENT | WITHOUT_UDEV if os.path.exists(UDEVD) and not is_listening(UDEVD) else ENVIRONMENT,
-        cwd="/",
-        start_new_session=True,
-        pass_fds=pass_fds,
-    )
+    environment = ENVIRONMENT | WITHOUT_UDEV if os.path.exists(UDEVD) and not is_listening(UDEVD) else ENVIRONMENT
+    return Started(command, environment, given=given, pass_fds=pass_fds, output=output)
 
 
 def is_listening(path: str) -> bool:
     """Whether there is somebody behind a socket of udevd's kind, and not only what is left of them."""
-    import socket  # eight milliseconds that only those who run something should pay, and subprocess is loaded anyway
+    import _socket  # what `socket` wraps: nothing of that is needed here, and loading it takes five times as long
 
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC) as peer:
+    peer = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
+    try:
         peer.settimeout(5)
-        try:
-            peer.connect(path)
-        except OSError:
-            return False
+        peer.connect(path)
+    except OSError:
+        return False
+    else:
         return True
+    finally:
+        peer.close()
 
 
-def end(process: Popen[bytes]) -> None:
+def end(process: Started) -> None:
     """Kill a program and all of its group, and leave behind what does not die."""
-    import signal  # loaded by subprocess anyway
-    import subprocess  # as above
-
-    _close(process)
-    if process.returncode is not None:  # its number may be another's by now
+    process.close()
+    if process.status is not None:  # its number may be another's by now
         return
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    try:
-        process.wait(GRACE)
-    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, _KILL)
+    if not process.ends_within(GRACE):
         _left_behind.append(process)
 
 
@@ -181,16 +167,15 @@ def _binder() -> str:
     return path if path and os.path.basename(os.path.realpath(path)) == "setpriv" else ""
 
 
-def _wait(process: Popen[bytes], given: bytes, deadline: float) -> bool:
+def _wait(process: Started, given: bytes, deadline: float) -> bool:
     """Feed the process until it ends; false if the deadline came first."""
     import select  # only those who run something should pay
 
     poll = select.poll()
-    feed = None
-    if process.stdin is not None:
-        feed = partial(_feed, process.stdin, [memoryview(given)])
-        os.set_blocking(process.stdin.fileno(), False)
-        poll.register(process.stdin.fileno(), select.POLLOUT)
+    rest = memoryview(given)
+    if process.stdin >= 0:
+        os.set_blocking(process.stdin, False)
+        poll.register(process.stdin, select.POLLOUT)
     ended = os.pidfd_open(process.pid)
     try:
         poll.register(ended, select.POLLIN)
@@ -199,8 +184,10 @@ def _wait(process: Popen[bytes], given: bytes, deadline: float) -> bool:
             if ended in ready:
                 return True
             for descriptor in ready:
-                if feed is not None and feed():
+                rest = _feed(descriptor, rest)
+                if not rest:
                     poll.unregister(descriptor)
+                    process.close_input()  # the end of its input is part of what a program waits for
         return False
     finally:
         os.close(ended)
@@ -214,19 +201,11 @@ def _content(descriptor: int) -> bytes:
     return content
 
 
-def _feed(stream: IO[bytes], rest: list[memoryview]) -> bool:
-    """Write what the program takes; true when it has it all or has stopped listening."""
-    with contextlib.suppress(BlockingIOError):
-        try:
-            rest[0] = rest[0][os.write(stream.fileno(), rest[0]) :]
-        except BrokenPipeError:
-            rest[0] = rest[0][:0]
-    if not rest[0]:
-        stream.close()  # the end of its input is part of what a program waits for
-    return not rest[0]
-
-
-def _close(process: Popen[bytes]) -> None:
-    for stream in (process.stdin, process.stdout, process.stderr):
-        if stream is not None:
-            stream.close()
+def _feed(descriptor: int, rest: memoryview) -> memoryview:
+    """Write what the program takes; give what is left, nothing also if it has stopped listening."""
+    try:
+        return rest[os.write(descriptor, rest) :]
+    except BlockingIOError:
+        return rest
+    except BrokenPipeError:
+        return rest[:0]
