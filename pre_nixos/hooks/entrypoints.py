@@ -78,7 +78,7 @@ def _normal(entry: str) -> str:
 
 
 def _points(place: str, group: str) -> Iterator[Point]:
-    section = ""
+    section = origin = ""
     for raw in _lines(f"{place}/entry_points.txt"):
         line = raw.strip()
         if not line or line.startswith("#"):
@@ -87,7 +87,8 @@ def _points(place: str, group: str) -> Iterator[Point]:
             section = line[1:-1]
         elif section == group:
             name, _, value = line.partition("=")
-            yield Point(name.strip(), value.strip(), _origin(place))
+            origin = origin or _origin(place)  # read once, and only where there is something in the group
+            yield Point(name.strip(), value.strip(), origin)
 
 
 def _origin(place: str) -> str:
