@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pre_nixos.flow.apply import apply
+    from pre_nixos.flow.blank import blank
     from pre_nixos.flow.documents import dump_machine, dump_plan, json_schema, load_machine, load_plan
     from pre_nixos.flow.outcome import Event, Failed, Refused, Report
+    from pre_nixos.flow.patience import Patience
     from pre_nixos.flow.probe import probe
     from pre_nixos.flow.propose import propose
     from pre_nixos.flow.schedule import schedule
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from pre_nixos.model.action import Action, Verb
     from pre_nixos.model.codec import Unreadable
     from pre_nixos.model.device import BlockDevice
-    from pre_nixos.model.draft import Draft, Handle, InvalidLayout, Wanted
+    from pre_nixos.model.draft import Draft, Erasure, Handle, InvalidLayout, Wanted
     from pre_nixos.model.graph import DeviceGraph
     from pre_nixos.model.layer import Disk, Layer
     from pre_nixos.model.machine import Machine
@@ -33,8 +35,10 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "flow.apply": ("apply",),
+    "flow.blank": ("blank",),
     "flow.documents": ("dump_machine", "dump_plan", "json_schema", "load_machine", "load_plan"),
     "flow.outcome": ("Event", "Failed", "Refused", "Report"),
+    "flow.patience": ("Patience",),
     "flow.probe": ("probe",),
     "flow.propose": ("propose",),
     "flow.schedule": ("schedule",),
@@ -42,7 +46,7 @@ _HOMES = {
     "model.action": ("Action", "Verb"),
     "model.codec": ("Unreadable",),
     "model.device": ("BlockDevice",),
-    "model.draft": ("Draft", "Handle", "InvalidLayout", "Wanted"),
+    "model.draft": ("Draft", "Erasure", "Handle", "InvalidLayout", "Wanted"),
     "model.graph": ("DeviceGraph",),
     "model.layer": ("Disk", "Layer"),
     "model.machine": ("Machine",),
@@ -57,6 +61,7 @@ __all__ = [
     "DeviceGraph",
     "Disk",
     "Draft",
+    "Erasure",
     "Event",
     "Exact",
     "Failed",
@@ -64,6 +69,7 @@ __all__ = [
     "InvalidLayout",
     "Layer",
     "Machine",
+    "Patience",
     "Plan",
     "Refused",
     "Report",
@@ -73,6 +79,7 @@ __all__ = [
     "Verb",
     "Wanted",
     "apply",
+    "blank",
     "dump_machine",
     "dump_plan",
     "json_schema",

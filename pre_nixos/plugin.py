@@ -43,11 +43,15 @@ from pre_nixos.model.machine import Disks, Machine, NoSuchDisks
 from pre_nixos.model.plan import Plan
 from pre_nixos.model.size import Exact, Rest, Share, Size, as_size, exact_bytes, human, parse_bytes, parse_size
 from pre_nixos.model.step import (
+    HEAD,
     MIB,
+    TAIL,
     WINDOW,
+    WINDOWS,
     Attach,
     Await,
     Detach,
+    Discard,
     MakeDirectory,
     Node,
     Range,
@@ -66,11 +70,6 @@ from pre_nixos.model.step import (
     Zero,
 )
 
-HEAD = Range(start=0, length=WINDOW)
-TAIL = Range(start=-WINDOW, length=WINDOW)
-WINDOWS = (HEAD, TAIL)
-"""Where anything on a device is looked for: clear these, and it is blank."""
-
 __all__ = [
     "HEAD",
     "MIB",
@@ -88,6 +87,7 @@ __all__ = [
     "Data",
     "Detach",
     "DeviceGraph",
+    "Discard",
     "Disk",
     "Disks",
     "Draft",

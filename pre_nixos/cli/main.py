@@ -20,6 +20,7 @@ COMMANDS = {
     "show": "show what is on a machine's disks",
     "plan": "show what would be done to get what a policy wants",
     "apply": "do it",
+    "wipe": "remove everything that is on some disks",
     "verify": "compare what is there with what is wanted",
     "rehearse": "do it on a virtual twin of the machine first",
     "record": "write down all that this machine answers when it is looked at",
@@ -156,7 +157,7 @@ def _help(words: Sequence[str], session: Session) -> int:
     screen.write(
         "usage: pre-nixos COMMAND [...]\n\n"
         "Takes a machine's disks from whatever is on them to exactly what was asked for.\n"
-        "Only `apply` changes anything.\n\n"
+        "Only `apply` and `wipe` change anything.\n\n"
         f"{listed}\n"
         "`pre-nixos COMMAND --help` says more. Every command takes --json.\n"
         "Exit status: 0 done, 1 refused or failed, 2 usage; 3 from `plan --check` if there\n"

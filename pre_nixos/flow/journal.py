@@ -49,6 +49,13 @@ class Ended(Data, tag="ended", tag_field="entry"):
     parts: tuple[str, ...] = ()
 
 
+class Audited(Data, tag="audited", tag_field="entry"):
+    """A guard was asked more than once, or said no."""
+
+    action: str
+    text: str
+
+
 class Closed(Data, tag="closed", tag_field="entry"):
     """Everything was as wanted: the consent is used up."""
 
@@ -56,7 +63,7 @@ class Closed(Data, tag="closed", tag_field="entry"):
     """What had been left unfinished, and is either as wanted now or no longer there."""
 
 
-Entry = Consented | Began | Ended | Closed
+Entry = Consented | Began | Ended | Audited | Closed
 
 
 class Journal:
@@ -65,24 +72,44 @@ class Journal:
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
         self.open: Consented | None = None
         """The consent a stopped run was acting on."""
-        unfinished: dict[str, None] = {}
+        self._unfinished: dict[str, None] = {}
+        self._erased: dict[str, None] = {}
         for entry in entries:
-            match entry:
-                case Consented():
-                    self.open = entry
-                    unfinished.update(dict.fromkeys(entry.suspects))
-                case Began(verb=verb, target=target, parts=parts) if not verb.loses_nothing:
-                    unfinished.update(dict.fromkeys((target, *parts)))
-                case Ended(verb=verb, target=target, parts=parts) if not verb.loses_nothing:
-                    for each in (target, *parts):
-                        unfinished.pop(each, None)
-                case Closed(settled=settled):
-                    self.open = None
-                    for each in settled:
-                        unfinished.pop(each, None)
-                case _:
-                    pass
-        self.unfinished: Sequence[str] = tuple(unfinished)
+            self._take(entry)
+
+    @property
+    def unfinished(self) -> Sequence[str]:
+        """What was begun to be made or changed, and not finished."""
+        return tuple(self._unfinished)
+
+    @property
+    def erased(self) -> Sequence[str]:
+        """The disks that were erased under the consent that is open."""
+        return tuple(self._erased)
+
+    def _take(self, entry: Entry) -> None:
+        match entry:
+            case Consented():
+                if self.open is None or self.open.purpose != entry.purpose:
+                    self._erased.clear()
+                self.open = entry
+                self._unfinished.update(dict.fromkeys(entry.suspects))
+            case Ended(verb=Verb.ERASE, target=target):
+                self._erased[target] = None
+            case Began(verb=verb, target=target, parts=parts) if not verb.loses_nothing and verb is not Verb.ERASE:
+                self._unfinished.update(dict.fromkeys((target, *parts)))
+            case Ended(verb=verb, target=target, parts=parts) if not verb.loses_nothing:
+                self._drop((target, *parts))
+            case Closed(settled=settled):
+                self.open = None
+                self._erased.clear()
+                self._drop(settled)
+            case _:
+                pass
+
+    def _drop(self, settled: Iterable[str]) -> None:
+        for each in settled:
+            self._unfinished.pop(each, None)
 
     def covers(self, plan: Plan, digest: str) -> bool:
         """Whether a stopped run had this very consent, for this very purpose."""
@@ -115,6 +142,6 @@ def purpose(plan: Plan) -> str:
 
 def parts_of(action: Action, plan: Plan) -> tuple[str, ...]:
     """Name the layers that are made or removed together with an action's target."""
-    graph = plan.before if action.verb in {Verb.TEARDOWN, Verb.DEACTIVATE} else plan.wanted.graph
+    graph = plan.before if action.verb.looks_back else plan.wanted.graph
     layer = graph.get(action.target)
     return tuple(each.id for each in graph.parts(layer)) if layer is not None else ()

@@ -36,6 +36,7 @@ def look(reader: Reader, registry: Registry | None = None) -> Machine:
     graph = resolve(found)
     graph = resolve([*found, *unclaimed(graph, _signatures(seen)), *_untold(graph, seen)])
     around = memo.ask(LookAround(tools=tuple(sorted({tool for each in registry.tools.values() for tool in each}))))
+    journal = read_journal(memo)
     return Machine(
         graph=graph,
         memory=around.memory,
@@ -43,7 +44,8 @@ def look(reader: Reader, registry: Registry | None = None) -> Machine:
         architecture=around.architecture,
         tools=around.tools,
         boot_medium=find_boot_medium(memo, graph),
-        unfinished=tuple(read_journal(memo).unfinished),
+        unfinished=tuple(journal.unfinished),
+        erased=tuple(journal.erased),
         remarks=tuple(f"{each.name} was not opened: suspended, or on something suspended" for each in seen.left_out),
     )
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 def core_objections(machine: Machine, wanted: Wanted, found: Difference, calls: Calls) -> Iterator[Objection]:
     """Find everything that forbids a plan, whatever technologies are in it."""
     yield from _about_disks(machine, wanted)
+    yield from _about_erasing(wanted)
     yield from _about_straddlers(machine, found)
     yield from _about_the_incomplete(machine, found)
     yield from _about_the_immovable(machine, found)
@@ -56,6 +57,18 @@ def _about_disks(machine: Machine, wanted: Wanted) -> Iterator[Objection]:
                 subject=id_,
                 text=f"{disk.title} is removable, or attached in a way that suggests so, and was not named.",
                 remedy="Name it if it is meant.",
+            )
+
+
+def _about_erasing(wanted: Wanted) -> Iterator[Objection]:
+    if wanted.erase is None:
+        return
+    for layer in wanted.graph.layers():
+        if not isinstance(layer, Disk):
+            yield Objection(
+                subject=layer.id,
+                text=f"{layer.title} is wanted on a disk that is to be erased.",
+                remedy="Erase the disks first, with nothing wanted on them.",
             )
 
 

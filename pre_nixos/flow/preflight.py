@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pre_nixos.host.questions import WhoUses
+from pre_nixos.host.questions import ReadFile, WhoUses
 from pre_nixos.model.action import Verb
+from pre_nixos.model.draft import Erasure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,7 +23,7 @@ PASSING = ("udev",)
 
 def obstacles(plan: Plan, machine: Machine, reader: Reader) -> Sequence[str]:
     """List, in words, everything that uses what must be released and that no action of the plan ends."""
-    found: list[str] = []
+    found = list(_cannot_discard(plan, machine, reader))
     released = {action.target for action in plan.actions if action.verb is Verb.DEACTIVATE}
     for layer in _to_be_free(plan, machine):
         device = layer.device
@@ -36,6 +37,16 @@ def obstacles(plan: Plan, machine: Machine, reader: Reader) -> Sequence[str]:
             if not _is_ended(user, released=layer.id in released)
         ]
     return list(dict.fromkeys(found))
+
+
+def _cannot_discard(plan: Plan, machine: Machine, reader: Reader) -> Iterator[str]:
+    if plan.wanted.erase is not Erasure.DISCARD:
+        return
+    for disk in (machine.graph[each] for each in plan.wanted.takes):
+        number = disk.device.number if disk.device else ""
+        most = reader.ask(ReadFile(path=f"/sys/dev/block/{number}/queue/discard_max_bytes")).content or "0"
+        if most.strip() == "0":
+            yield f"{disk.title} cannot be told to discard anything; overwriting works with every disk."
 
 
 def _to_be_free(plan: Plan, machine: Machine) -> Iterator[Layer]:

@@ -1,7 +1,8 @@
 """schedule: the difference between two graphs, turned into actions in an order that is safe.
 
 Three phases, each a barrier: everything that must go is released (nothing is lost); then it is removed, from the leaves
-to the root; then what is missing is made, changed or activated, from the root to the leaves.
+to the root, and disks that are to be blank are erased if that was asked for; then what is missing is made, changed or
+activated, from the root to the leaves.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pre_nixos.flow.blank import erasures
 from pre_nixos.flow.objections import core_objections
 from pre_nixos.hooks import specs
 from pre_nixos.hooks.calls import Calls
@@ -43,7 +45,9 @@ def schedule(
     releases = _Releases(there, going, found, calls)
     removals = _Removals(there, going, calls, releases)
     makings = _makings(there, wanted.graph, found, calls, changes)
-    actions, edges = _chosen([*releases.actions, *removals.actions, *makings], only, there, wanted.graph)
+    actions, edges = _chosen(
+        [*releases.actions, *removals.actions, *erasures(machine, wanted), *makings], only, there, wanted.graph
+    )
     before = before_of(there, wanted.takes)
     draft = Plan(
         before=before,
@@ -260,7 +264,7 @@ def _needs(actions: Sequence[Action], there: DeviceGraph, wanted: DeviceGraph) -
     needs: list[Sequence[int]] = []
     for position, action in enumerate(actions):
         target = action.target
-        if action.verb in {Verb.DEACTIVATE, Verb.TEARDOWN}:
+        if action.verb.looks_back:
             related = [target, *(there.standing_on(target) if target in there else ())]
         else:
             layer = wanted.get(target)
@@ -281,6 +285,6 @@ def _containers_of(ids: Sequence[str], graph: DeviceGraph) -> Iterable[str]:
 
 def _complete(action: Action, there: DeviceGraph, wanted: DeviceGraph) -> Action:
     # An id may also be that of something on disks outside the plan, so each verb looks in its own graph.
-    graph = there if action.verb in {Verb.DEACTIVATE, Verb.TEARDOWN} else wanted
+    graph = there if action.verb.looks_back else wanted
     disks = graph.disks(action.target)
     return msgspec.structs.replace(action, touches=tuple(sorted(disks)))

@@ -9,10 +9,14 @@ from pre_nixos.model.step import RequireBlank, RequireClear, RequireFree, Step, 
 
 
 class Verb(StrEnum):
-    """The arrows between absent, inactive and active; and `modify`, which stays where it is."""
+    """The arrows between absent, inactive and active.
+
+    And `modify`, which stays where it is; and `erase`, for a disk with nothing on it any more that is to forget it all.
+    """
 
     DEACTIVATE = "deactivate"
     TEARDOWN = "teardown"
+    ERASE = "erase"
     MODIFY = "modify"
     FORMAT = "format"
     ACTIVATE = "activate"
@@ -21,6 +25,11 @@ class Verb(StrEnum):
     def loses_nothing(self) -> bool:
         """Whether it cannot destroy, whatever it is pointed at."""
         return self in {Verb.DEACTIVATE, Verb.ACTIVATE}
+
+    @property
+    def looks_back(self) -> bool:
+        """Whether it is about what is there, and not about what is wanted."""
+        return self in {Verb.DEACTIVATE, Verb.TEARDOWN, Verb.ERASE}
 
 
 class Action(Data):
@@ -68,6 +77,8 @@ class Objection(Data):
     """The id of the layer or disk it is about; empty if it is about the machine."""
     text: str
     remedy: str = ""
+    passing: bool = False
+    """Whether it may be over in a moment: a guard is then asked again, some times, before it is believed."""
 
     def __str__(self) -> str:
         """The whole of it."""

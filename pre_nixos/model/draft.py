@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -25,6 +26,15 @@ class InvalidLayout(ValueError):
         self.problems = tuple(problems)
 
 
+class Erasure(StrEnum):
+    """What is to become of the bytes of disks that are to be blank, besides those by which they are recognised."""
+
+    DISCARD = "discard"
+    """The device is told that it may forget them; whether and when it does is its own affair."""
+    OVERWRITE = "overwrite"
+    """All of them are to read as zeros."""
+
+
 class Wanted(Data):
     """What should be there when all is done, and the disks it speaks for."""
 
@@ -33,6 +43,8 @@ class Wanted(Data):
     """Ids of disks. What stands only on these and is not wanted goes; nothing else may be touched."""
     named: tuple[str, ...] = ()
     """Those of them that a person named, which may be removable."""
+    erase: Erasure | None = None
+    """For disks that nothing is wanted on."""
 
 
 class Handle(Data):

@@ -12,6 +12,7 @@ from pre_nixos.model.size import human, parse_bytes
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+BY_ID = "/dev/disk/by-id/"
 REMOVABLE_TRANSPORTS = frozenset({"usb", "mmc", "virtual"})
 
 
@@ -40,6 +41,8 @@ class Machine(Data):
     boot_medium: BootMedium = BootMedium()
     unfinished: tuple[str, ...] = ()
     """Ids of layers that an earlier run had begun to make or change when it was stopped: not to be trusted."""
+    erased: tuple[str, ...] = ()
+    """Ids of disks that a run which was stopped had erased already."""
     remarks: tuple[str, ...] = ()
     """What a person should know of how this was found out: a tool that is missing, a device that did not answer."""
 
@@ -126,6 +129,35 @@ class Disks:
         so_far = ", ".join(filter(None, (self._so_far, said)))
         return Disks(machine=self._machine, chosen=[each for each in self._chosen if fits(each)], so_far=so_far)
 
+    def named(self, names: Sequence[str]) -> Disks:
+        """Find the disks a person named: by id, serial, WWN or by-id link, each of which must fit exactly one.
+
+        Raises InvalidLayout with every name that does not. The kernel's names are no names: another disk may have them
+        tomorrow.
+        """
+        problems: list[str] = []
+        chosen: dict[str, Disk] = {}
+        for name in names:
+            found = [disk for disk in self._chosen if name in _names(disk)]
+            if len(found) == 1:
+                chosen[found[0].id] = found[0]
+            elif found:
+                problems.append(f"{name!r} is {len(found)} disks: {', '.join(each.id for each in found)}")
+            else:
+                problems.append(self._unknown(name))
+        if problems:
+            there = [f"  {each.title}, {human(_size(each))}: {each.id}" for each in self._chosen]
+            from pre_nixos.model.draft import InvalidLayout  # which only those need who gave a wrong name
+
+            raise InvalidLayout([*problems, "\n".join(["The disks of this machine:", *(there or ["  none"])])])
+        return Disks(machine=self._machine, chosen=tuple(chosen.values()), so_far=self._so_far)
+
+    def _unknown(self, name: str) -> str:
+        if name.removeprefix("/dev/") in {each.device.name for each in self._chosen if each.device}:
+            why = "another disk may have tomorrow; use its serial, WWN or by-id link"
+            return f"{name!r} is the kernel's name, which {why}"
+        return f"there is no disk {name!r}"
+
     def exactly(self, count: int) -> Disks:
         """Insist on so many, or say which disks there are."""
         if len(self._chosen) == count:
@@ -141,12 +173,21 @@ class Disks:
     def _complain(self, wanted: str) -> str:
         asked = f" with {self._so_far}" if self._so_far else ""
         listed = [
-            f"  {each.title}, {human(each.device.size if each.device else 0)}"
-            + ("" if self._machine.may_take(each) else " (taken only if named)")
+            f"  {each.title}, {human(_size(each))}" + ("" if self._machine.may_take(each) else " (taken only if named)")
             for each in self._machine.graph.of(Disk)
         ]
         there = "\n".join(listed) if listed else "  none"
         return f"This needs {wanted} disks{asked}, and {len(self._chosen)} fit. The disks of this machine:\n{there}"
+
+
+def _size(disk: Disk) -> int:
+    return disk.device.size if disk.device else disk.size
+
+
+def _names(disk: Disk) -> frozenset[str]:
+    links = [link for link in (disk.device.links if disk.device else ()) if link.startswith(BY_ID)]
+    said = (disk.id, disk.id.removeprefix("disk:"), disk.serial, disk.wwn)
+    return frozenset(filter(None, (*said, *links, *(link.removeprefix(BY_ID) for link in links))))
 
 
 def _bytes(size: str | int | None) -> int | None:

@@ -88,6 +88,7 @@ def consent_digest(wanted: Wanted, losses: Mapping[str, Sequence[Layer]]) -> str
     rest = {
         "takes": list(wanted.takes),
         "named": list(wanted.named),
+        "erase": wanted.erase,
         "losses": {disk: sorted(_naming(each) for each in lost) for disk, lost in losses.items()},
     }
     beginning = msgspec.json.encode(rest, order="deterministic").removesuffix(b"}")
@@ -146,6 +147,11 @@ def after(action: Action, graph: DeviceGraph, wanted: DeviceGraph) -> DeviceGrap
             if in_use:
                 raise BrokenPlan(f"{layer.id} cannot go: {in_use[0]} is still in use on it")
             return graph.without([target])
+        case Verb.ERASE:
+            _present(graph, target)
+            if graph.standing_on(target):
+                raise BrokenPlan(f"{target} cannot be erased: {graph.standing_on(target)[0]} is still on it")
+            return graph
         case Verb.FORMAT:
             if target in graph:
                 raise BrokenPlan(f"{target} cannot be made: it is already there")

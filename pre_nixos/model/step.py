@@ -35,6 +35,12 @@ class Range(Data):
     length: int
 
 
+HEAD = Range(start=0, length=WINDOW)
+TAIL = Range(start=-WINDOW, length=WINDOW)
+WINDOWS = (HEAD, TAIL)
+"""Where anything on a device is looked for: clear these, and it is blank."""
+
+
 class TableEntry(Data):
     """One partition, in bytes from the start of the disk."""
 
@@ -72,6 +78,12 @@ class Zero(Data, tag="zero", tag_field="step"):
 
     target: Node
     ranges: tuple[Range, ...]
+
+
+class Discard(Data, tag="discard", tag_field="step"):
+    """Tell the device that nothing on it is needed any more."""
+
+    target: Node
 
 
 class RequireBlank(Data, tag="require-blank", tag_field="step"):
@@ -158,6 +170,7 @@ Step: TypeAlias = (
     Run
     | WriteTable
     | Zero
+    | Discard
     | RequireBlank
     | RequireFree
     | RequireClear

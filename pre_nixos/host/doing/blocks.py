@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pre_nixos.host.doing.problems import Effort
 
 CHUNK = 4 * MIB
+DISCARDED_AT_ONCE = 16 * 1024 * MIB
 _ZEROS = bytes(CHUNK)
 
 
@@ -61,6 +62,28 @@ def zero(place: Place, wanted: Iterable[Range], pins: Pins, effort: Effort) -> s
             os.close(writer)
     _insist(place, dirty, "does not read back as zeros after it was zeroed: the device does not keep what it is told")
     return f"{place}: zeroed {_total(dirty)} and read them back"
+
+
+def discard(place: Place, effort: Effort) -> str:
+    """Tell a device that none of its bytes is needed."""
+    with disk_lock(place):
+        if partitions_of(place.sysfs):
+            raise RefusedError(f"{place}: the kernel still has partitions of it; nothing was discarded")
+        try:
+            writer = os.open(place.path, os.O_RDWR | os.O_CLOEXEC | os.O_EXCL)
+        except OSError as error:
+            raise RefusedError(f"{place} cannot be opened alone: {words(error)}; nothing was discarded") from error
+        try:
+            size = kernel.size_of(writer)
+            for start in range(0, size, DISCARDED_AT_ONCE):
+                effort.wrote = True
+                kernel.discard(writer, start, min(DISCARDED_AT_ONCE, size - start))
+            kernel.drop_cache(writer)
+        except OSError as error:
+            raise NotDoneError(f"{place}: discarding: {words(error)}; some of it may have been discarded") from error
+        finally:
+            os.close(writer)
+    return f"{place}: discarded all {size / MIB:g} MiB"
 
 
 def require_clear(place: Place, wanted: Iterable[Range]) -> str:

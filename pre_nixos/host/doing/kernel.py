@@ -12,6 +12,7 @@ BLKSSZGET = 0x1268
 BLKPG = 0x1269
 BLKFLSBUF = 0x1261
 BLKGETSIZE64 = 0x80081272
+BLKDISCARD = 0x1277
 BLKZEROOUT = 0x127F
 BLKGETDISKSEQ = 0x80081280
 
@@ -82,6 +83,11 @@ def drop_cache(device: int) -> None:
 def zero_out(device: int, start: int, length: int) -> None:
     """Let the kernel write zeros, by the fastest way the device has."""
     fcntl.ioctl(device, BLKZEROOUT, struct.pack("=QQ", start, length))
+
+
+def discard(device: int, start: int, length: int) -> None:
+    """Tell a device that these bytes are not needed any more."""
+    fcntl.ioctl(device, BLKDISCARD, struct.pack("=QQ", start, length))
 
 
 _C = ctypes.CDLL(None, use_errno=True)

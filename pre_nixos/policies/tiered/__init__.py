@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pre_nixos.plugin import InvalidLayout, Options, Policy, hooks, human, implements
 from pre_nixos.policies.tiered.options import TieredOptions, read_sizes
-from pre_nixos.policies.tiered.selection import eligible, named, size_of
+from pre_nixos.policies.tiered.selection import eligible, size_of
 from pre_nixos.policies.tiered.stack import Stack
 from pre_nixos.policies.tiered.tiers import Demands, choose, is_rotational
 from pre_nixos.policies.tiered.volumes import divide, main_needs, swap_needs, swap_size
@@ -34,7 +34,7 @@ def propose(machine: Machine, options: Options) -> Wanted:
     if not isinstance(options, TieredOptions):
         raise TypeError(f"the options of tiered are TieredOptions, not {type(options).__name__}")
     sizes = read_sizes(options)
-    asked = named(machine, options.disks)
+    asked = tuple(machine.all_disks.named(options.disks))
     stack = Stack(machine, options, sizes)
     swap = swap_size(machine.memory, options, sizes)
     demands = Demands(

@@ -1,0 +1,209 @@
+"""Carrying out a plan from the command line: show it, get consent, do it, and say how it ended."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from pre_nixos.cli.complaint import Complaint, Outcome, Usage
+from pre_nixos.cli.source import look, require_root
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Mapping
+
+    from pre_nixos.cli.interrupts import Interrupts
+    from pre_nixos.cli.parser import Parser
+    from pre_nixos.cli.session import Session
+    from pre_nixos.flow.outcome import Event, Report
+    from pre_nixos.model.machine import Machine
+    from pre_nixos.model.plan import Plan
+
+YES = "yes"
+
+
+def add_consent(parser: Parser) -> None:
+    """Add the options by which one agrees, and those that say where the outcome is kept."""
+    parser.add_argument("--consent", metavar="DIGEST", help="agree to the plan with this digest, as it was shown")
+    parser.add_argument("--yes", action="store_true", help="agree to whatever the plan made now will be")
+    parser.add_argument("--report", metavar="FILE", help="write down in JSON what was done")
+    parser.add_argument("--log", metavar="FILE", help="append every event to this file, a JSON line each")
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """Refuse what cannot be meant, and files that could not be written, before anything is looked at."""
+    from pre_nixos.cli.files import check_writable
+
+    if arguments.yes and arguments.consent:
+        raise Usage("Either --yes or --consent, not both.")
+    for path in filter(None, (arguments.report, arguments.log)):
+        check_writable(path)
+
+
+def with_consent(
+    arguments: argparse.Namespace,
+    session: Session,
+    plan_for: Callable[[Machine], Plan],
+    *,
+    whole: str = "pre-nixos plan",
+) -> int:
+    """Look at the machine, show the plan for it, and carry it out once somebody agreed.
+
+    `whole` is the command that shows all of a plan that cannot be carried out.
+    """
+    from pre_nixos.cli.plan import show_plan
+    from pre_nixos.render.plan import is_done
+    from pre_nixos.render.words import kernel_names
+
+    require_root(session, "change disks")
+    _require_turn(session)
+    machine = look(session)
+    plan = plan_for(machine)
+    names = kernel_names(machine.graph)
+    if plan.objections:
+        raise Complaint(
+            *(str(each) for each in plan.objections),
+            advice=f"Nothing was changed. `{whole}` shows the whole plan that this speaks against.",
+        )
+    if not is_done(plan) and not arguments.consent:
+        show_plan(plan, session.err, names)
+    consent = plan.digest if is_done(plan) else _consent(plan, arguments, session, names)
+    return _carry_out(plan, consent, arguments, session, names)
+
+
+def _require_turn(session: Session) -> None:
+    """Refuse at once if another apply runs, instead of after the questions."""
+    from pre_nixos.flow.apply import LOCK
+    from pre_nixos.host.api import DropLock, TakeLock
+
+    taken = session.host.do(TakeLock(path=LOCK, holder="apply"), {}, {})
+    if not taken.ok:
+        raise Complaint(f"{taken.detail}.", advice="Wait until it is over, and look at the machine again.")
+    session.host.do(DropLock(), {}, {})
+
+
+def _consent(plan: Plan, arguments: argparse.Namespace, session: Session, names: Mapping[str, str]) -> str:
+    """Get the consent: from the command line, or from the person who is there."""
+    if arguments.consent:
+        return str(arguments.consent)
+    if arguments.yes:
+        return plan.digest
+    if not session.can_ask:
+        raise Complaint(
+            "Nobody is here to be asked, and nobody agreed beforehand. Nothing was changed.",
+            advice=f"Look at the plan above. To agree to it: --consent {plan.digest}; "
+            "to agree to whatever the plan will be: --yes.",
+        )
+    _ask(plan, session, names)
+    return plan.digest
+
+
+def _ask(plan: Plan, session: Session, names: Mapping[str, str]) -> None:
+    from pre_nixos.render.plan import loses_content
+    from pre_nixos.render.text import Style
+    from pre_nixos.render.words import full_name
+
+    losers = loses_content(plan)
+    session.err.show([()])
+    if losers:
+        session.err.say("What is listed under `What is lost` will be gone for good from:", Style.BAD)
+        for disk in losers:
+            session.err.say(f"  {full_name(disk, names)}", Style.BAD)
+    else:
+        session.err.say("Nothing is lost by this.")
+    session.err.write(f"Type {YES} to go on: ")
+    if session.answer() != YES:
+        raise Complaint("That was not a yes. Nothing was changed.")
+
+
+def _carry_out(
+    plan: Plan, consent: str, arguments: argparse.Namespace, session: Session, names: Mapping[str, str]
+) -> int:
+    from pre_nixos.cli.interrupts import Interrupts
+    from pre_nixos.cli.progress import display_on
+    from pre_nixos.flow.outcome import Failed
+    from pre_nixos.hooks.registry import PluginError
+    from pre_nixos.model.layer import Disk
+
+    heard = session.err.descriptor() if session.err.is_terminal else None
+    try:
+        with ExitStack() as stack:
+            log = _log(arguments.log, stack)
+            stop = stack.enter_context(Interrupts(heard))
+            display = stack.enter_context(display_on(session.err, plan.before.of(Disk)))
+
+            def observe(event: Event) -> None:
+                display(event)
+                log(event)
+
+            report = _apply(plan, consent, observe, stop, session)
+    except Failed as failed:
+        _keep(failed.report, arguments, session)
+        raise _failed(failed.report, arguments, names) from failed
+    except PluginError as error:
+        raise Complaint(
+            f"{error}. Something may have been changed.",
+            advice="Run the same command again: it looks at the machine as it is now.",
+            outcome=Outcome.FAILED,
+        ) from error
+    _keep(report, arguments, session)
+    if not arguments.json:
+        _tell(report, session)
+    return 0
+
+
+def _apply(plan: Plan, consent: str, observe: Callable[[Event], None], stop: Interrupts, session: Session) -> Report:
+    from pre_nixos.flow.apply import apply
+
+    return apply(plan, consent=consent, host=session.host, observer=observe, cancel=stop, registry=session.registry)
+
+
+def _keep(report: Report, arguments: argparse.Namespace, session: Session) -> None:
+    """Write the report down, wherever it was asked for."""
+    from pre_nixos.cli.files import write_file
+    from pre_nixos.flow.documents import REPORT
+    from pre_nixos.model.codec import encode
+
+    if arguments.json:
+        session.put_document(report, REPORT)
+    if arguments.report:
+        text = encode(report, format=REPORT, owners=session.registry.writers)
+        try:
+            write_file(arguments.report, text + b"\n")
+        except Complaint as complaint:
+            session.err.say(f"The report was not written: {complaint}")
+
+
+def _tell(report: Report, session: Session) -> None:
+    from pre_nixos.cli.aftermath import success
+    from pre_nixos.render.text import Style
+    from pre_nixos.render.tree import tree
+    from pre_nixos.render.words import kernel_names
+
+    if report.rounds:
+        graph = report.after.only(_of_the_plan(report))
+        session.out.show(
+            tree(graph, width=session.out.width, guides=session.out.guides, names=kernel_names(report.after))
+        )
+    session.out.say(success(report), Style.GOOD)
+
+
+def _of_the_plan(report: Report) -> set[str]:
+    takes = set(report.rounds[0].plan.wanted.takes)
+    standing = {each for each in report.after if report.after.disks(each) & takes}
+    return standing | {below for each in standing for below in report.after.below(each)}
+
+
+def _failed(report: Report, arguments: argparse.Namespace, names: Mapping[str, str]) -> Complaint:
+    from pre_nixos.cli.aftermath import failure
+
+    *problems, advice = failure(report, names)
+    return Complaint(*problems, advice=advice, outcome=Outcome.FAILED, has_result=arguments.json)
+
+
+def _log(path: str | None, stack: ExitStack) -> Callable[[Event], None]:
+    if path is None:
+        return lambda _: None
+    from pre_nixos.cli.log import event_log
+
+    return event_log(stack.enter_context(open(path, "a", encoding="utf-8", buffering=1)))
