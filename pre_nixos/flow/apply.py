@@ -8,9 +8,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from pre_nixos.flow.consent import not_covered, require_consent
+from pre_nixos.flow.diagnostics import keep
 from pre_nixos.flow.journal import JOURNAL, STATE_DIRECTORY, Closed, Consented, line, purpose, read_journal
 from pre_nixos.flow.outcome import Failed, Looking, Noted, Planned, Refused, Report, Round
+from pre_nixos.flow.patience import Patience
 from pre_nixos.flow.preflight import obstacles
 from pre_nixos.flow.probe import probe
 from pre_nixos.flow.run import Runner
@@ -19,6 +23,8 @@ from pre_nixos.hooks.calls import Calls
 from pre_nixos.hooks.registry import PluginError, installed
 from pre_nixos.host.api import AppendLine, DropLock, Hold, HoldOffAssembly, LetGo, TakeLock
 from pre_nixos.host.questions import LookAround
+from pre_nixos.host.record import Recorder
+from pre_nixos.host.survey import Memo, survey
 from pre_nixos.model.difference import shortcomings
 from pre_nixos.model.layer import Disk
 
@@ -29,6 +35,8 @@ if TYPE_CHECKING:
     from pre_nixos.flow.outcome import Event
     from pre_nixos.hooks.registry import Registry
     from pre_nixos.host.api import Deed, Host
+    from pre_nixos.host.questions import Content
+    from pre_nixos.host.record import Recording
     from pre_nixos.model.machine import Machine
     from pre_nixos.model.plan import Plan
 
@@ -45,23 +53,27 @@ def apply(
     observer: Callable[[Event], None] = lambda _: None,
     cancel: Callable[[], bool] = lambda: False,
     secrets: Mapping[str, str] = {},
+    patience: Patience = Patience(),  # noqa: B008 - it is immutable
     registry: Registry | None = None,
 ) -> Report:
     """Carry out a plan. Raises Refused if nothing was written, Failed if something may have been.
 
-    `consent` is the plan's digest, or a function that is shown the plan. `cancel` is asked between actions.
+    `consent` is the plan's digest, or a function that is shown the plan. `cancel` is asked between actions, and
+    while a guard is asked again, which `patience` limits.
     """
     if host is None:
         from pre_nixos.host.local import LocalHost
 
         host = LocalHost()
     registry = registry or installed()
-    run = _Apply(host, registry, observer, cancel, secrets)
+    run = _Apply(host, registry, observer=observer, cancel=cancel, secrets=secrets, patience=patience)
     if not host.ask(LookAround()).root:
         raise Refused(["Only root can change disks: run this as root."])
     run.must(TakeLock(path=LOCK, holder="apply"))
     try:
         return run.everything(plan, consent)
+    except Failed as failed:
+        raise Failed(run.kept(failed.report)) from failed.__cause__
     finally:
         host.do(DropLock(), {}, {})
 
@@ -71,15 +83,22 @@ class _Apply:
         self,
         host: Host,
         registry: Registry,
+        *,
         observer: Callable[[Event], None],
         cancel: Callable[[], bool],
         secrets: Mapping[str, str],
+        patience: Patience,
     ) -> None:
         self.host = host
         self.registry = registry
         self.observer = observer
         self.cancel = cancel
         self.secrets = secrets
+        self.patience = patience
+        self.looks: dict[str, Recording] = {}
+        """What the machine answered at the first look and at the last one."""
+        self.contents: Mapping[str, Content] = {}
+        """What its devices held at the last look, by number."""
         self.started = time.monotonic()
 
     def must(self, deed: Deed) -> None:
@@ -90,7 +109,20 @@ class _Apply:
 
     def look(self, count: int) -> Machine:
         self.observer(Looking(round=count))
-        return probe(self.host, registry=self.registry)
+        recorder = Recorder(self.host)
+        memo = Memo(recorder)
+        try:
+            machine = probe(memo, registry=self.registry)
+            self.contents = survey(memo).contents
+        finally:
+            self.looks["before.json" if count == 1 else "after.json"] = recorder.recording()
+        return machine
+
+    def kept(self, report: Report) -> Report:
+        """Keep what a failure can be understood from later, and say in the report where that is."""
+        directory, problem = keep(report, self.looks, self.host, self.registry)
+        remarks = (*report.remarks, f"What the machine answered was not kept: {problem}") if problem else report.remarks
+        return msgspec.structs.replace(report, diagnostics=directory, remarks=remarks)
 
     def everything(self, shown: Plan, consent: Consent) -> Report:
         # An inhibitor that a killed run left behind would blind this look, and everybody else.
@@ -158,8 +190,16 @@ class _Apply:
                 if not wrote:
                     raise Refused([problem])
                 raise Failed(self._report(rounds[0].plan.digest, tuple(rounds), first, machine, problem))
-            runner = Runner(self.host, Calls(self.registry), self.observer, self.cancel, self.secrets, numbers)
-            ended = runner.run(plan, machine)
+            runner = Runner(
+                self.host,
+                Calls(self.registry),
+                observer=self.observer,
+                cancel=self.cancel,
+                secrets=self.secrets,
+                disks=numbers,
+                patience=self.patience,
+            )
+            ended = runner.run(plan, machine, self.contents)
             rounds.append(ended)
             wrote = wrote or runner.wrote
             made |= runner.made

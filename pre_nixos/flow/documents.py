@@ -17,6 +17,7 @@ D = TypeVar("D", bound=Data)
 
 MACHINE = "pre-nixos machine"
 PLAN = "pre-nixos plan"
+REPORT = "pre-nixos report"
 DOCUMENTS: dict[str, type[Data]] = {MACHINE: Machine, PLAN: Plan}
 """What each format holds."""
 

@@ -62,6 +62,8 @@ class Report(Data):
     """Empty if all is as wanted."""
     advice: str = ""
     remarks: tuple[str, ...] = ()
+    diagnostics: str = ""
+    """The directory, on that machine, with what it answered before and after a failure; empty if there is none."""
     seconds: float = 0.0
     processes: int = 0
 

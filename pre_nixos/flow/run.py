@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from pre_nixos.flow.journal import JOURNAL, Began, Ended, line, parts_of
-from pre_nixos.flow.outcome import ActionBegan, ActionEnded, Done, Round, StepEnded
+from pre_nixos.flow.content import surprises
+from pre_nixos.flow.journal import JOURNAL, Audited, Began, Ended, line, parts_of
+from pre_nixos.flow.outcome import ActionBegan, ActionEnded, Done, Noted, Round, StepEnded
+from pre_nixos.flow.patience import Patience, ask_again
 from pre_nixos.flow.place import locate
 from pre_nixos.hooks.registry import PluginError
 from pre_nixos.host.api import AppendLine, CheckHeld, Outcome
@@ -15,12 +17,14 @@ from pre_nixos.model.layer import Disk
 from pre_nixos.model.step import Await, nodes_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
+    from pre_nixos.flow.journal import Entry
     from pre_nixos.flow.outcome import Event
     from pre_nixos.hooks.calls import Calls
     from pre_nixos.host.api import Host
-    from pre_nixos.model.action import Action
+    from pre_nixos.host.questions import Content
+    from pre_nixos.model.action import Action, Objection
     from pre_nixos.model.machine import Machine
     from pre_nixos.model.plan import Plan
     from pre_nixos.model.step import Step
@@ -39,10 +43,12 @@ class Runner:
         self,
         host: Host,
         calls: Calls,
+        *,
         observer: Callable[[Event], None],
         cancel: Callable[[], bool],
         secrets: Mapping[str, str],
         disks: Mapping[str, str],
+        patience: Patience,
     ) -> None:
         self._host = host
         self._calls = calls
@@ -50,11 +56,12 @@ class Runner:
         self._cancel = cancel
         self._secrets = secrets
         self._disks = disks
+        self._patience = patience
         self.wrote = False
         self.made: set[str] = set()
 
-    def run(self, plan: Plan, machine: Machine) -> Round:
-        """Run them in order."""
+    def run(self, plan: Plan, machine: Machine, seen: Mapping[str, Content]) -> Round:
+        """Run them in order; `seen` is what was on the machine's devices, by number, when the plan was made."""
         done: list[Done] = []
         for position, action in enumerate(plan.actions, 1):
             if self._cancel():
@@ -70,7 +77,7 @@ class Runner:
             )
             begun = time.monotonic()
             try:
-                processes = self._action(action, plan, machine)
+                processes = self._action(action, plan, machine, seen)
             except (_Stopped, PluginError) as problem:
                 seconds = round(time.monotonic() - begun, 3)
                 self._observer(ActionEnded(action=action.id, ok=False, seconds=seconds, problem=str(problem)))
@@ -80,14 +87,16 @@ class Runner:
             self._observer(ActionEnded(action=action.id, ok=True, seconds=seconds))
         return Round(plan=plan, done=tuple(done))
 
-    def _action(self, action: Action, plan: Plan, machine: Machine) -> int:
+    def _action(self, action: Action, plan: Plan, machine: Machine, seen: Mapping[str, Content]) -> int:
         if action.is_destructive:
-            self._guard(action, machine)
+            self._guard(action, machine, seen)
         parts = parts_of(action, plan)
         self._write(Began(verb=action.verb, target=action.target, parts=parts))
         processes = 0
         for step in action.steps:
-            outcome = self._step(step, action, plan)
+            if action.verb is Verb.ERASE and self._cancel():
+                raise _Stopped("stopped, as asked; what was erased stays so")
+            outcome = self._patiently(step, action, plan)
             self.wrote = self.wrote or outcome.wrote
             if outcome.wrote and action.verb in {Verb.FORMAT, Verb.MODIFY}:
                 # What stays while something is added to it was not made by us.
@@ -109,25 +118,58 @@ class Runner:
         self._write(Ended(verb=action.verb, target=action.target, parts=parts))
         return processes
 
-    def _write(self, entry: Began | Ended) -> None:
+    def _write(self, entry: Entry) -> None:
         outcome = self._host.do(AppendLine(path=JOURNAL, line=line(entry)), {}, {})
         if not outcome.ok:
             raise _Stopped(f"the journal cannot be written: {outcome.detail}")
 
-    def _guard(self, action: Action, machine: Machine) -> None:
+    def _guard(self, action: Action, machine: Machine, seen: Mapping[str, Content]) -> None:
         """Ask at this moment whether the disks are still those that were consented to, and whether anybody objects."""
         held = self._host.do(CheckHeld(), {}, {})
         if not held.ok:
             raise _Stopped(held.detail)
+        asked = ask_again(
+            self._patience,
+            lambda: list(self._objections(action, machine, seen)),
+            lambda found: bool(found) and all(each.passing for each in found),
+            self._cancel,
+        )
+        said = "; ".join(str(each) for each in asked.answer)
+        self._audit(action, asked.tries, said)
+        if said:
+            raise _Stopped(said)
+
+    def _objections(self, action: Action, machine: Machine, seen: Mapping[str, Content]) -> Iterator[Objection]:
         for id_ in action.touches:
             disk = machine.graph.get(id_)
             if isinstance(disk, Disk) and disk.device is not None:
-                for objection in self._calls.guard(disk.device, self._host):
-                    raise _Stopped(str(objection))
+                yield from self._calls.guard(disk.device, self._host)
+        if action.verb.looks_back:
+            yield from surprises(action, machine, seen, self._host)
+
+    def _patiently(self, step: Step, action: Action, plan: Plan) -> Outcome:
+        """Do a step; one that refused for what may be over in a moment is tried again."""
+        asked = ask_again(
+            self._patience,
+            lambda: self._step(step, action, plan),
+            lambda outcome: outcome.passing and not outcome.wrote,
+            self._cancel,
+        )
+        self._audit(action, asked.tries, asked.answer.detail if asked.answer.refused else "")
+        return asked.answer
+
+    def _audit(self, action: Action, tries: int, refusal: str) -> None:
+        """Leave a line about every refusal, and about every yes that was not the first answer."""
+        if not refusal and tries == 1:
+            return
+        times = f"after {tries} tries" if tries > 1 else "at once"
+        text = f"refused {times}: {refusal}" if refusal else f"allowed {times}"
+        self._write(Audited(action=action.id, text=text))
+        self._observer(Noted(text=f"{action.summary}: {text}"))
 
     def _step(self, step: Step, action: Action, plan: Plan) -> Outcome:
         first, second = plan.wanted.graph, plan.before
-        if action.verb in {Verb.DEACTIVATE, Verb.TEARDOWN}:
+        if action.verb.looks_back:
             first, second = second, first
         places: dict[str, str] = {}
         deadline = time.monotonic() + (step.timeout if isinstance(step, Await) else 0)

@@ -74,6 +74,8 @@ class Outcome(Data):
     """For people: what happened, to which device; never a secret."""
     refused: bool = False
     """A guard said no, and this step wrote nothing."""
+    passing: bool = False
+    """It may be over in a moment: worth another try."""
     wrote: bool = False
     """Something may have been written."""
     processes: int = 0

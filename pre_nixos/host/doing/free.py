@@ -6,7 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from pre_nixos.host.doing.problems import RefusedError
+from pre_nixos.host.doing.problems import NotNowError, RefusedError
 from pre_nixos.host.questions import OpenExclusive, SafeProbe, Verdict, WhoUses
 
 if TYPE_CHECKING:
@@ -16,25 +16,18 @@ if TYPE_CHECKING:
     from pre_nixos.host.doing.places import Place
     from pre_nixos.host.questions import Content, User
 
-TRIES = 5
 PASSING = 15.0
 """Seconds to wait for those who only have a look."""
-PAUSE = 2.0
-"""Seconds between tries: an NVMe/TCP path that comes back answers EIO for eight to ten."""
 
 
-def require_blank(place: Place, reader: Reader, pause: Callable[[float], None] = time.sleep) -> str:
+def require_blank(place: Place, reader: Reader) -> str:
     """Refuse unless the device is proven blank: every other verdict, and no verdict, is a refusal."""
-    content: Content | None = None
-    for attempt in range(TRIES):
-        answer = reader.ask(SafeProbe(numbers=(place.number,), windows=True)).devices
-        content = next((each for each in answer if each.number == place.number), None)
-        if content is None or content.verdict is not Verdict.UNREADABLE:
-            break
-        if attempt < TRIES - 1:
-            pause(PAUSE)
+    answer = reader.ask(SafeProbe(numbers=(place.number,), windows=True)).devices
+    content = next((each for each in answer if each.number == place.number), None)
     if content is None:
         raise RefusedError(f"{place}: nothing could be learnt of its content; nothing was written")
+    if content.verdict in {Verdict.UNREADABLE, Verdict.BUSY}:
+        raise NotNowError(f"{place} is not proven blank: {found(content)}; nothing was written")
     if content.verdict is not Verdict.BLANK:
         raise RefusedError(f"{place} is not blank: {found(content)}; nothing was written")
     if content.size <= 0:

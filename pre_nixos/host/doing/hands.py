@@ -18,11 +18,12 @@ from pre_nixos.host.api import (
 from pre_nixos.host.doing import attach, blocks, files, free, holds, table, tools, waiting
 from pre_nixos.host.doing.disklock import Pins
 from pre_nixos.host.doing.places import place_of
-from pre_nixos.host.doing.problems import Effort, NotDoneError, RefusedError, words
+from pre_nixos.host.doing.problems import Effort, NotDoneError, NotNowError, RefusedError, words
 from pre_nixos.model.step import (
     Attach,
     Await,
     Detach,
+    Discard,
     MakeDirectory,
     RequireBlank,
     RequireClear,
@@ -63,18 +64,20 @@ class Hands:
         """Do one step or deed. What the world refuses or breaks is in the outcome; only a programming error raises."""
         effort = Effort()
         started = time.monotonic()
-        refused = False
+        refused = passing = False
         try:
             detail = self._do(work, places, secrets, effort)
             ok = True
         except NotDoneError as error:
             ok, detail, refused = False, str(error), isinstance(error, RefusedError) and not effort.wrote
+            passing = refused and isinstance(error, NotNowError)
         except OSError as error:
             ok, detail = False, _told(work, places, error, effort)
         return Outcome(
             ok=ok,
             detail=tools.masked(detail, secrets.values()),
             refused=refused,
+            passing=passing,
             wrote=effort.wrote,
             processes=effort.processes,
             seconds=time.monotonic() - started,
@@ -98,6 +101,8 @@ class Hands:
                 return table.write_table(place_of(work.target, places), work.entries, self._pins, self._reader, effort)
             case Zero():
                 return blocks.zero(place_of(work.target, places), work.ranges, self._pins, effort)
+            case Discard():
+                return blocks.discard(place_of(work.target, places), effort)
             case RequireBlank():
                 return free.require_blank(place_of(work.target, places), self._reader)
             case RequireFree():

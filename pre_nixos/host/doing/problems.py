@@ -13,6 +13,10 @@ class RefusedError(NotDoneError):
     """A guard said no before anything was written."""
 
 
+class NotNowError(RefusedError):
+    """A guard said no to something that may be over in a moment."""
+
+
 class Effort:
     """What a step has cost and changed so far: the only thing that must survive when it fails half way."""
 

@@ -9,6 +9,7 @@ import msgspec
 from pre_nixos.host.api import AppendLine, CheckHeld, HoldOffAssembly, Outcome, TakeLock
 from pre_nixos.host.questions import (
     BlockNodes,
+    Content,
     Contents,
     Locate,
     Located,
@@ -21,6 +22,7 @@ from pre_nixos.host.questions import (
     Surroundings,
     Text,
     Users,
+    Verdict,
     WhoUses,
 )
 from pre_nixos.model import plan as plans
@@ -28,7 +30,7 @@ from pre_nixos.model.action import Action, Verb
 from pre_nixos.model.codec import encode
 from pre_nixos.model.layer import Layer, State
 from pre_nixos.model.machine import Machine
-from pre_nixos.model.step import RequireBlank, Run, Step
+from pre_nixos.model.step import RequireBlank, Run, Step, WriteFile
 from tests.unit.toys import WORLD, Pool, Slot, slot_device
 
 if TYPE_CHECKING:
@@ -53,23 +55,31 @@ class World:
         self.did: list[str] = []
         self.broken: dict[str, Callable[[], Outcome | None]] = {}
         """By `verb target`: what happens instead of it; None lets it happen after all."""
+        self.does: dict[type, Callable[[], Outcome]] = {}
+        """What a kind of step does instead of nothing."""
+        self.discards = True
         self.locked_by = ""
         self.root = True
         self.users = Users()
+        self.holds: dict[str, list[Content]] = {}
+        """What a device turns out to hold, by number, one answer after the other; the last one stays."""
+        self.done: list[Step | Deed] = []
         self.held = Outcome(ok=True)
         self.held_off: list[bool] = []
         self._devices = 100
 
     def ask(self, question: Question[Any]) -> Any:
         match question:
+            case ReadFile(path=path) if path.endswith("/queue/discard_max_bytes"):
+                return Text(content=f"{int(self.discards)}\n")
             case ReadFile(path=path):
                 if path == WORLD:
                     return Text(content=encode(Machine(graph=self.graph), format="toy world").decode())
                 return Text(content=self.files.get(path), error="" if path in self.files else "missing")
             case ReadBlockNodes():
                 return BlockNodes(nodes=())
-            case SafeProbe():
-                return Contents(devices=())
+            case SafeProbe(numbers=numbers):
+                return Contents(devices=tuple(self.content(each) for each in numbers))
             case ReadMounts():
                 return MountTable()
             case LookAround():
@@ -83,7 +93,12 @@ class World:
 
     def do(self, work: Step | Deed, places: Mapping[str, str], secrets: Mapping[str, str]) -> Outcome:
         del places, secrets
+        self.done.append(work)
+        if type(work) in self.does:
+            return self.does[type(work)]()
         match work:
+            case WriteFile(path=path, content=content):
+                self.files[path] = content
             case Run(argv=(_, verb, target, *_)):
                 return self.run(Verb(str(verb)), str(target))
             case AppendLine(path=path, line=line):
@@ -101,6 +116,12 @@ class World:
             case _:
                 pass
         return Outcome(ok=True)
+
+    def content(self, number: str) -> Content:
+        waiting = self.holds.get(number, [])
+        if len(waiting) > 1:
+            return waiting.pop(0)
+        return waiting[0] if waiting else Content(number=number, verdict=Verdict.BLANK, size=1 << 30)
 
     def run(self, verb: Verb, target: str) -> Outcome:
         name = f"{verb} {target}"
