@@ -81,10 +81,14 @@ def _show(arguments: argparse.Namespace, session: Session) -> int:
 def _plan(machine: Machine, arguments: argparse.Namespace, session: Session) -> Plan:
     from pre_nixos.flow.blank import blank
     from pre_nixos.flow.schedule import schedule
-    from pre_nixos.model.draft import Erasure
+    from pre_nixos.model.draft import Erasure, InvalidLayout
 
     erase = Erasure(arguments.erase) if arguments.erase else None
-    return schedule(machine, blank(machine, list(_meant(machine, arguments)), erase=erase), registry=session.registry)
+    try:
+        wanted = blank(machine, list(_meant(machine, arguments)), erase=erase)
+    except InvalidLayout as error:
+        raise Complaint(*error.problems, advice="Nothing was changed.") from error
+    return schedule(machine, wanted, registry=session.registry)
 
 
 def _meant(machine: Machine, arguments: argparse.Namespace) -> Iterator[Disk | str]:

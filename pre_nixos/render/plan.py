@@ -85,9 +85,9 @@ class PlanText:
 
     def losses(self) -> Iterator[Line]:
         """For each disk, what is on it that will be gone."""
-        before = self._plan.before
+        plan, before = self._plan, self._plan.before
         told: set[str] = set()
-        lost = self._plan.losses()
+        lost = plan.losses()
         disks = [before[each] for each in lost if each in before]
         for disk in sorted_layers(disks, self._names):
             yield from wrapped((Span(full_name(disk, self._names), Style.NAME),), self._width, margin="  ")
@@ -96,6 +96,8 @@ class PlanText:
             own = [each for each in going if len(before.disks(each.id)) == 1]
             pieces = [joined(self._lost(each) for each in own)] if own else []
             pieces += self._shared([each for each in going if each not in own], told)
+            if plan.wanted.erase is not None:
+                pieces.append(line("every byte of it, also where nothing was found", Style.GONE))
             if not pieces:
                 stays = before.standing_on(disk.id)
                 pieces = [line("nothing; what is on it stays" if stays else "nothing, for nothing was found on it")]
@@ -211,5 +213,7 @@ def counted(count: int, what: str) -> str:
 def loses_content(plan: Plan) -> Sequence[Disk]:
     """Give the disks on which something will be gone that is not just a use."""
     before = plan.before
+    if plan.wanted.erase is not None:
+        return before.of(Disk)
     lost = plan.losses()
     return [disk for disk in before.of(Disk) if any(not each.ephemeral for each in lost.get(disk.id, ()))]
