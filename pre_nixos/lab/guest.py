@@ -6,6 +6,7 @@ import contextlib
 import os
 import shlex
 import shutil
+import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, NoReturn, Self
 
 from pre_nixos.host.agent import ChannelError, RemoteHost
 from pre_nixos.host.questions import Ran
-from pre_nixos.lab.description import LabDisk, LabError
+from pre_nixos.lab import inside
+from pre_nixos.lab.description import Attachment, LabDisk, LabError
 from pre_nixos.lab.image import content_hash, make_image
 from pre_nixos.lab.wire import BootReport, Execute, Nothing
 
@@ -27,6 +29,14 @@ if TYPE_CHECKING:
 
 TAIL = 30
 """Lines of the console an error quotes."""
+
+
+_REMOVAL = {
+    Attachment.SCSI: "device/delete",
+    Attachment.USB: "device/delete",
+    Attachment.NVME: "device/device/remove",
+}
+"""What takes a disk out of the running machine, from its directory in sysfs."""
 
 
 class CommandFailed(AssertionError):
@@ -193,6 +203,14 @@ class Guest(ABC):
         """Path of a disk's image on the host."""
         return os.path.join(self.images, f"{disk}.img")
 
+    def pull(self, disk: str) -> None:
+        """Take a disk out while the guest runs; until the next boot it has none of this name."""
+        attachment = self.disk(disk).attachment
+        if attachment not in _REMOVAL:
+            raise LabError(f"disk {disk!r}: a plain disk cannot be pulled")
+        path = f"/sys/block/{self.kernel_name(disk)}/{_REMOVAL[attachment]}"
+        self.script(f'echo 1 > "$(readlink -f {path})"; udevadm settle --timeout=30')
+
     def hash_disk(self, disk: str) -> str:
         """Hash every byte of a disk, after the guest has flushed what it holds for it."""
         if self._host is not None:
@@ -232,6 +250,18 @@ class Guest(ABC):
     def _fail(self, what: str, cause: Exception) -> NoReturn:
         self._kept = True
         raise LabError(f"{what}\nThe end of {self.console_path}:\n{self.console()}") from cause
+
+
+def paths_to_show(more: Sequence[str]) -> tuple[str, ...]:
+    """Paths of the interpreter, of everything importable, and what else was asked for, where the guest hides them."""
+    real = os.path.realpath(sys.executable)
+    wanted = {sys.prefix, sys.base_prefix, os.path.dirname(real), *sys.path, *more}
+    hidden = sorted(
+        path
+        for path in {os.path.abspath(path) for path in wanted if path}
+        if os.path.isdir(path) and path.split("/")[1] in inside.EMPTY
+    )
+    return tuple(path for path in hidden if not any(path.startswith(f"{outer}/") for outer in hidden))
 
 
 EVIDENCE: tuple[tuple[str, str], ...] = (

@@ -1,7 +1,8 @@
 """The first process of a guest, and its agent.
 
-Started by the guest's kernel with the host's tree as a read-only root. It puts a throw-away layer over that tree, gives
-the guest its own /dev, /run, /tmp and /var, starts udevd, attaches the disks and then answers on the serial port.
+Started by the guest's kernel, or by its initramfs, with the host's tree as a read-only root. It puts a throw-away layer
+over that tree, gives the guest its own /dev, /run, /tmp and /var, starts udevd, attaches the disks and then answers on
+the serial port.
 Run as a script, with nothing but the standard library on the path until the settings are read: so imports of our own
 stand where they are needed.
 """
@@ -23,6 +24,7 @@ _MS_BIND = 4096
 _MS_MOVE = 8192
 _POWER_OFF = 0x4321FEDC
 _NR_FINIT_MODULE = 313
+_PATIENCE = 30.0
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 EMPTY = ("run", "tmp", "var", "root", "home")
 """Directories that start empty in the guest, whatever the host has there."""
@@ -53,7 +55,9 @@ def mount(source: str, at: str, kind: str, flags: int = 0, data: str = "") -> No
 def build_root(settings: BootSettings) -> None:
     """Change into a root that looks like the host's and can be written without the host noticing."""
     release = os.uname().release
-    _load(f"/usr/lib/uml/modules/{release}/kernel/fs/overlayfs/overlay.ko")
+    own_modules = f"/usr/lib/uml/modules/{release}"
+    if os.path.isdir(own_modules):
+        _load(f"{own_modules}/kernel/fs/overlayfs/overlay.ko")
     mount("lab", "/run", "tmpfs")
     for name in ("upper", "work", "root"):
         os.mkdir(f"/run/{name}")
@@ -85,7 +89,7 @@ def build_root(settings: BootSettings) -> None:
     os.symlink("/proc/self/fd", "/dev/fd")
     os.makedirs("/usr/lib/modules", exist_ok=True)
     if not os.path.exists(f"/usr/lib/modules/{release}"):
-        os.symlink(f"/usr/lib/uml/modules/{release}", f"/usr/lib/modules/{release}")
+        os.symlink(own_modules, f"/usr/lib/modules/{release}")
 
 
 def hide_host() -> None:
@@ -96,14 +100,17 @@ def hide_host() -> None:
     _drop("/etc/lvm/devices")
 
 
-def add_shares(settings: BootSettings) -> None:
+def add_shares(settings: BootSettings, share: str) -> None:
     """Mount what the guest shares with the host, and pretend to the firmware asked for."""
-    from pre_nixos.lab.wire import DISKS
+    from pre_nixos.lab.wire import DISKS, Share
 
-    os.makedirs(DISKS)
-    mount("lab", DISKS, "hostfs", 0, settings.images)
     os.makedirs(settings.artefacts, exist_ok=True)
-    mount("lab", settings.artefacts, "hostfs", 0, settings.artefacts)
+    if share == Share.HOSTFS:
+        os.makedirs(DISKS)
+        mount("lab", DISKS, "hostfs", 0, settings.images)
+        mount("lab", settings.artefacts, "hostfs", 0, settings.artefacts)
+    else:
+        mount("artefacts", settings.artefacts, "9p", 0, "trans=virtio,version=9p2000.L,msize=262144")
     if settings.firmware == "uefi":
         # What tools look at to tell; there are no variables behind it.
         mount("lab", "/sys/firmware", "tmpfs")
@@ -112,40 +119,69 @@ def add_shares(settings: BootSettings) -> None:
 
 
 def bring_up(settings: BootSettings, stages: Stages) -> dict[str, str]:
-    """Start udevd, load modules, attach the disks and wait until udev has seen them all."""
-    from pre_nixos.lab import scsi
+    """Load modules, attach the disks, start udevd and wait until it has seen them all."""
+    from pre_nixos.lab import nvme, scsi
     from pre_nixos.lab.wire import DISKS
 
-    _must("/lib/systemd/systemd-udevd", "--daemon", "--resolve-names=never")
-    stages.end("udevd")
     modules = ["dm_mod", "md_mod", "loop", *settings.modules]
     if settings.scsi:
         modules += ["configfs", *scsi.MODULES]
+    if settings.wwns:
+        nvme.believe_qemu(f"/lib/modules/{os.uname().release}/kernel/drivers/nvme/host/nvme.ko")
     _must("modprobe", "-a", "-q", *modules)
     stages.end("modules")
     nodes: dict[str, str] = {}
     if settings.scsi:
         mount("lab", "/sys/kernel/config", "configfs")
         nodes = scsi.attach(settings.scsi, DISKS)
+    nodes |= find_disks(settings.places)
+    for name, rotational in settings.rotational.items():
+        _write(f"/sys/block/{nodes[name]}/queue/rotational", str(int(rotational)))
+    nvme.check(nodes, settings.wwns)
+    _wait_for(settings.line)
     stages.end("disks")
-    _must("udevadm", "trigger", "--action=add", "--subsystem-match=block", "--sysname-match=ubd*")
+    # Only now: it would look at everything the modules bring, one after the other, before it came to the disks.
+    _must("/lib/systemd/systemd-udevd", "--daemon", "--resolve-names=never")
+    stages.end("udevd")
+    _must("udevadm", "trigger", "--action=add", "--subsystem-match=block")
     _must("udevadm", "settle", "--timeout=30")
     stages.end("settle")
     return nodes
 
 
-def main(settings_path: str) -> NoReturn:
+def find_disks(places: dict[str, str]) -> dict[str, str]:
+    """Wait until there is a disk in each of these places, and tell which."""
+    import glob
+
+    found: dict[str, str] = {}
+    deadline = time.monotonic() + _PATIENCE
+    while len(found) < len(places):
+        for name in places.keys() - found.keys():
+            nodes = [os.path.basename(path) for path in glob.glob(f"/sys/devices/{places[name]}")]
+            if len(nodes) == 1:
+                found[name] = nodes[0]
+        if time.monotonic() > deadline:
+            late = ", ".join(sorted(places.keys() - found.keys()))
+            raise TimeoutError(f"no node appeared within {_PATIENCE:g} s for disk {late}")
+        time.sleep(0.02)
+    return found
+
+
+def main(settings_path: str, share: str) -> NoReturn:
     """Be the guest's first process."""
     stages = Stages()
     mount("lab", "/proc", "proc")
     stages.end("kernel")
     import json
 
-    # Mounted, because the guest's own /dev is already over the host's, and the directory may lie there.
-    mount("lab", "/run", "hostfs", _MS_RDONLY, os.path.dirname(settings_path))
-    with open(f"/run/{os.path.basename(settings_path)}", "rb") as file:
+    if share == "hostfs":
+        # Mounted, because the guest's own /dev is already over the host's, and the directory may lie there.
+        mount("lab", "/run", "hostfs", _MS_RDONLY, os.path.dirname(settings_path))
+        settings_path = f"/run/{os.path.basename(settings_path)}"
+    with open(settings_path, "rb") as file:
         text = file.read()
-    _libc.umount2(b"/run", 0)
+    if share == "hostfs":
+        _libc.umount2(b"/run", 0)
     sys.path[:0] = json.loads(text)["python_path"]
 
     import msgspec
@@ -156,7 +192,7 @@ def main(settings_path: str) -> NoReturn:
     stages.end("imports")
     build_root(settings)
     hide_host()
-    add_shares(settings)
+    add_shares(settings, share)
     _write("/proc/sys/kernel/hostname", settings.hostname)
     # The disks are files of the host, and writing to one takes memory: none could ever be freed by swapping to them.
     _write("/proc/sys/vm/swappiness", "0")
@@ -200,6 +236,14 @@ def _must(*argv: str) -> None:
         raise RuntimeError(f"{' '.join(argv)} ended with status {status}")
 
 
+def _wait_for(path: str) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while not os.path.exists(path):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{path} did not appear within {_PATIENCE:g} s")
+        time.sleep(0.01)
+
+
 def _write(path: str, text: str) -> None:
     with open(path, "w") as file:
         file.write(text)
@@ -213,7 +257,7 @@ def _drop(directory: str) -> None:
 
 if __name__ == "__main__":
     try:
-        main(sys.argv[1])
+        main(sys.argv[1], sys.argv[2])
     except BaseException:  # noqa: BLE001 - whatever it is, it goes to the console, and the machine goes off
         import traceback
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 from typing import TYPE_CHECKING
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
 PATH = os.pathsep.join(("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin"))
 """System tools are not on every user's path."""
 
-PACKAGES: Mapping[str, str] = {
-    "linux.uml": "user-mode-linux",
+STOCK_KERNEL = "/boot/vmlinuz-*"
+_COMMON: Mapping[str, str] = {
     "/lib/systemd/systemd-udevd": "udev",
     "udevadm": "udev",
     "modprobe": "kmod",
@@ -30,15 +31,25 @@ PACKAGES: Mapping[str, str] = {
     "mkfs.btrfs": "btrfs-progs",
     "mkfs.vfat": "dosfstools",
 }
-"""Programs, by name or path, and the Debian package of each."""
+UML: Mapping[str, str] = {"linux.uml": "user-mode-linux", **_COMMON}
+"""What guests on User Mode Linux need: programs, by name or path, and the Debian package of each."""
+QEMU: Mapping[str, str] = {
+    "qemu-system-x86_64": "qemu-system-x86",
+    STOCK_KERNEL: "linux-image-amd64",
+    "busybox": "busybox-static",
+    "nvme": "nvme-cli",
+    **_COMMON,
+}
+"""The same for guests on QEMU."""
+PACKAGES: Mapping[str, str] = {**UML, **QEMU}
 
 
-def missing(programs: Iterable[str] = PACKAGES) -> tuple[str, ...]:
+def missing(programs: Iterable[str] = UML) -> tuple[str, ...]:
     """Tell which of these programs the host does not have."""
     return tuple(
         program
         for program in programs
-        if not (os.path.exists(program) if program.startswith("/") else shutil.which(program, path=PATH))
+        if not (glob.glob(program) if program.startswith("/") else shutil.which(program, path=PATH))
     )
 
 
@@ -48,8 +59,8 @@ def install_line(programs: Iterable[str]) -> str:
     return "apt-get install --no-install-recommends " + " ".join(packages)
 
 
-def require() -> None:
+def require(programs: Iterable[str]) -> None:
     """Raise an error that says what to install, unless everything is there."""
-    lacking = missing()
+    lacking = missing(programs)
     if lacking:
         raise LabError(f"the lab needs {', '.join(lacking)} on this host; run: {install_line(lacking)}")

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from pre_nixos.lab import inside, keeper, requirements, scsi
+from pre_nixos.lab import inside, requirements, scsi
 from pre_nixos.lab.description import Attachment, LabError
-from pre_nixos.lab.guest import Guest
-from pre_nixos.lab.wire import BootSettings
+from pre_nixos.lab.guest import Guest, paths_to_show
+from pre_nixos.lab.kept import Kept
+from pre_nixos.lab.wire import BootSettings, Share
 from pre_nixos.model.step import MIB
 
 if TYPE_CHECKING:
@@ -35,9 +34,11 @@ class UmlGuest(Guest):
     # Its serial line goes deaf for good once the terminal's buffer of 4096 bytes is nearly full.
 
     def __init__(self, lab: Lab, *, artefacts: str, visible: Sequence[str] = ()) -> None:
-        requirements.require()
-        _refuse_impossible(lab)
-        self._process: subprocess.Popen[bytes] | None = None
+        requirements.require(requirements.UML)
+        found = problems(lab)
+        if found:
+            raise LabError("User Mode Linux cannot make this machine:\n" + "\n".join(found))
+        self._process: Kept | None = None
         self._line: socket.socket | None = None
         super().__init__(lab, artefacts=artefacts, visible=visible)
 
@@ -66,19 +67,15 @@ class UmlGuest(Guest):
             *(f"ubd{number}={self.image(disk.name)},,{disk.serial_shown}" for number, disk in self._plain()),
             f"init={sys.executable}",
             "--",
-            *("-I", "-S", inside.__file__, settings),
+            *("-I", "-S", inside.__file__, settings, Share.HOSTFS),
         ]
-        keeping = [sys.executable, "-I", "-S", keeper.__file__, memory, state, self.images, self.artefacts, "--"]
-        with open(self.console_path, "ab") as console:
-            self._process = subprocess.Popen(
-                [*keeping, *program],
-                stdin=subprocess.PIPE,
-                stdout=console,
-                stderr=console,
-                env={"PATH": requirements.PATH, "TMPDIR": memory, "HOME": state},
-                pass_fds=(far.fileno(),),
-                start_new_session=True,
-            )
+        self._process = Kept(
+            program,
+            writable=[memory, state, self.images, self.artefacts],
+            output=self.console_path,
+            descriptors=(far.fileno(),),
+            environment={"TMPDIR": memory, "HOME": state},
+        )
         far.close()
         self._line = near
         return near, near
@@ -86,11 +83,7 @@ class UmlGuest(Guest):
     def _cut(self) -> None:
         process, self._process = self._process, None
         if process is not None:
-            # The group has one process for each address space in the guest; the number is ours until we wait for it.
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait(10)
-            if process.stdin is not None:
-                process.stdin.close()
+            process.end()
         line, self._line = self._line, None
         if line is not None:
             line.close()
@@ -133,35 +126,23 @@ def boot(lab: Lab, *, artefacts: str, visible: Sequence[str] = ()) -> Guest:
     return guest
 
 
-def _refuse_impossible(lab: Lab) -> None:
-    problems: list[str] = []
+def problems(lab: Lab) -> list[str]:
+    """Tell everything about this machine that User Mode Linux cannot be made to be."""
+    found: list[str] = []
     for disk in lab.disks:
         if disk.attachment not in {Attachment.SCSI, Attachment.PLAIN}:
-            problems.append(f"disk {disk.name!r}: no {disk.attachment} here")
+            found.append(f"disk {disk.name!r}: no {disk.attachment} here")
         if disk.removable:
-            problems.append(f"disk {disk.name!r}: nothing is removable here")
+            found.append(f"disk {disk.name!r}: nothing is removable here")
         made = scsi.world_wide_name(disk.serial_shown) if disk.attachment is Attachment.SCSI else ""
         if disk.wwn and disk.wwn != made:
-            problems.append(f"disk {disk.name!r}: its WWN would be {made or 'none'}, not {disk.wwn}")
+            found.append(f"disk {disk.name!r}: its WWN would be {made or 'none'}, not {disk.wwn}")
         if disk.attachment is Attachment.PLAIN and (disk.rotational or disk.block_size != 512):
-            problems.append(f"disk {disk.name!r}: a plain disk is an SSD with blocks of 512 bytes")
+            found.append(f"disk {disk.name!r}: a plain disk is an SSD with blocks of 512 bytes")
         if disk.size % 4096:
-            problems.append(f"disk {disk.name!r}: {disk.size} bytes is not a multiple of 4096")
+            found.append(f"disk {disk.name!r}: {disk.size} bytes is not a multiple of 4096")
     if sum(disk.attachment is Attachment.PLAIN for disk in lab.disks) > _PLAIN_DISKS:
-        problems.append(f"more than {_PLAIN_DISKS} plain disks")
+        found.append(f"more than {_PLAIN_DISKS} plain disks")
     if len({disk.name for disk in lab.disks}) != len(lab.disks):
-        problems.append("two disks have one name")
-    if problems:
-        raise LabError("User Mode Linux cannot make this machine:\n" + "\n".join(problems))
-
-
-def paths_to_show(more: Sequence[str]) -> tuple[str, ...]:
-    """Paths of the interpreter, of everything importable, and what else was asked for, where the guest hides them."""
-    real = os.path.realpath(sys.executable)
-    wanted = {sys.prefix, sys.base_prefix, os.path.dirname(real), *sys.path, *more}
-    hidden = sorted(
-        path
-        for path in {os.path.abspath(path) for path in wanted if path}
-        if os.path.isdir(path) and path.split("/")[1] in inside.EMPTY
-    )
-    return tuple(path for path in hidden if not any(path.startswith(f"{outer}/") for outer in hidden))
+        found.append("two disks have one name")
+    return found

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from pre_nixos.lab.description import LabDisk
 from pre_nixos.model.data import Data
 
 DISKS = "/run/pre-nixos-lab/disks"
 """Where the guest sees the disk images, writable."""
+
+
+class Share(StrEnum):
+    """How a guest sees directories of the host."""
+
+    HOSTFS = "hostfs"
+    NINE_P = "9p"
 
 
 class BootSettings(Data):
@@ -16,12 +25,19 @@ class BootSettings(Data):
     line: str
     """The serial port the agent listens on."""
     scsi: tuple[LabDisk, ...]
+    """Disks the guest makes for itself, of files in `images`."""
     images: str
     """Directory of the disk images on the host."""
     artefacts: str
     """The one other directory of the host that is writable in the guest, at the same path."""
     visible: tuple[str, ...]
     """Paths of the host below directories that are empty in the guest, to be shown all the same."""
+    places: dict[str, str] = {}
+    """Patterns of the paths below /sys/devices where the hardware's disks turn up, by their names in the lab."""
+    rotational: dict[str, bool] = {}
+    """What is to be told the kernel because the hardware cannot, by the same names."""
+    wwns: dict[str, str] = {}
+    """Identities of NVMe namespaces that were asked for, by the same names."""
     modules: tuple[str, ...] = ()
     firmware: str = "bios"
     hostname: str = "lab"
@@ -49,4 +65,4 @@ class BootReport(Data):
     seconds: dict[str, float]
     """Duration of each stage inside the guest, in order; `kernel` is the time before the first process."""
     nodes: dict[str, str]
-    """Kernel names of the SCSI disks by their names in the lab."""
+    """Kernel names of the disks by their names in the lab; User Mode Linux knows those of plain disks beforehand."""

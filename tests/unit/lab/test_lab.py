@@ -94,11 +94,15 @@ def test_what_is_missing_comes_with_the_line_that_installs_it(monkeypatch: pytes
         "apt-get install --no-install-recommends lvm2 udev"
     )
     with pytest.raises(LabError, match=r"linux\.uml.*apt-get install .*user-mode-linux"):
-        requirements.require()
+        requirements.require(requirements.UML)
+
+
+def nothing_missing(_programs: object = ()) -> tuple[str, ...]:
+    return ()
 
 
 def test_every_problem_of_a_machine_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requirements, "missing", lambda: ())
+    monkeypatch.setattr(requirements, "missing", nothing_missing)
     disks = (
         LabDisk(name="a", size=MIB, attachment=Attachment.NVME),
         LabDisk(name="b", size=MIB, attachment=Attachment.PLAIN, rotational=True),
