@@ -7,7 +7,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 packages=(
   git make
   python3 python3-venv python3-dev gcc pkg-config libparted-dev          # pyparted is built from source
-  user-mode-linux                                                        # the kernel of the lab's guests
+  user-mode-linux                                                        # the lab's guests: their kernel,
+  qemu-system-x86 linux-image-amd64 busybox-static nvme-cli              # and what those with NVMe or USB need
   udev kmod mount util-linux fdisk
   mdadm lvm2 dmsetup thin-provisioning-tools cryptsetup-bin bcache-tools # what the guests and the host are driven with
   e2fsprogs xfsprogs btrfs-progs dosfstools
