@@ -9,20 +9,21 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from pre_nixos.lab.uml import boot
+from pre_nixos.lab.choice import boot
 from tests.integration.scenarios import account
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from pre_nixos.lab.choice import Kind
     from pre_nixos.lab.description import Lab
     from pre_nixos.lab.guest import Guest
 
 
 class BootGuest(Protocol):
-    """Boots a guest that goes when the fixture's scope ends."""
+    """Boots a guest that goes when the fixture's scope ends; of the kind that fits, unless one is insisted on."""
 
-    def __call__(self, lab: Lab) -> Guest: ...
+    def __call__(self, lab: Lab, kind: Kind | None = None) -> Guest: ...
 
 
 _running: list[Guest] = []
@@ -44,9 +45,9 @@ def boot_fresh(request: pytest.FixtureRequest) -> Generator[BootGuest]:
 def _booting(request: pytest.FixtureRequest) -> Generator[BootGuest]:
     with ExitStack() as stack:
 
-        def boot_one(lab: Lab) -> Guest:
+        def boot_one(lab: Lab, kind: Kind | None = None) -> Guest:
             place = f"{request.path.stem}-{next(_numbers)}"
-            guest = boot(lab, artefacts=os.path.join(request.config.rootpath, "artefacts", place))
+            guest = boot(lab, artefacts=os.path.join(request.config.rootpath, "artefacts", place), kind=kind)
             stack.enter_context(guest)
             _running.append(guest)
             stack.callback(_running.remove, guest)

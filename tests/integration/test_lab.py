@@ -12,6 +12,7 @@ import pytest
 
 from pre_nixos.host.questions import Command, LookAround, ReadAt, ReadBlockNodes, ReadMounts
 from pre_nixos.lab import keeper, residue
+from pre_nixos.lab.choice import Kind
 from pre_nixos.lab.description import Attachment, Lab, LabDisk, LabError
 from pre_nixos.lab.guest import CommandFailed
 from pre_nixos.lab.scsi import world_wide_name
@@ -187,7 +188,7 @@ def test_a_power_cut_ends_what_runs_and_keeps_what_was_flushed(pair: Guest) -> N
 )
 def test_what_the_guest_cannot_be_is_refused(boot_fresh: BootGuest, disk: LabDisk, complaint: str) -> None:
     with pytest.raises(LabError, match=complaint):
-        boot_fresh(Lab(disks=(disk,)))
+        boot_fresh(Lab(disks=(disk,)), Kind.UML)
 
 
 AS_ANYBODY = """
