@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pre_nixos.host.questions import SafeProbe, Verdict
-from pre_nixos.model.action import Objection
+from pre_nixos.model.action import Objection, Verb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -15,17 +15,20 @@ if TYPE_CHECKING:
     from pre_nixos.model.action import Action
     from pre_nixos.model.layer import Layer
     from pre_nixos.model.machine import Machine
+    from pre_nixos.model.plan import Plan
 
 MAY_PASS = frozenset({Verdict.UNREADABLE, Verdict.BUSY})
 """A path that comes back answers with errors for some seconds."""
 
 
-def surprises(action: Action, machine: Machine, seen: Mapping[str, Content], reader: Reader) -> Iterator[Objection]:
+def surprises(
+    action: Action, plan: Plan, machine: Machine, seen: Mapping[str, Content], reader: Reader
+) -> Iterator[Objection]:
     """Object if a device whose content is to go holds anything that was not there when it was looked at.
 
     `seen` is that look, by device number. The devices are read again, at this moment.
     """
-    devices = {each.device.number: each for each in _concerned(action, machine) if each.device is not None}
+    devices = {each.device.number: each for each in _concerned(action, plan, machine) if each.device is not None}
     if not devices:
         return
     answers = {each.number: each for each in reader.ask(SafeProbe(numbers=tuple(devices), windows=False)).devices}
@@ -47,12 +50,15 @@ def surprises(action: Action, machine: Machine, seen: Mapping[str, Content], rea
             yield Objection(subject=layer.id, text=text, remedy="Look at the machine again.")
 
 
-def _concerned(action: Action, machine: Machine) -> Sequence[Layer]:
-    """Give the devices whose content an action removes: what its target stands on, and what it offers."""
+def _concerned(action: Action, plan: Plan, machine: Machine) -> Sequence[Layer]:
+    """Give the devices whose content an action removes: what its target stands on, and what it still offers."""
     layer = machine.graph.get(action.target)
     if layer is None:
         return ()
-    return [layer, *machine.graph.parts(layer), *machine.graph.devices(layer)]
+    below = machine.graph.devices(layer)
+    if any(each.target == layer.id and each.verb is Verb.DEACTIVATE for each in plan.actions):
+        return below
+    return [layer, *machine.graph.parts(layer), *below]
 
 
 def _news(now: Content, then: Content | None) -> Sequence[str]:

@@ -89,7 +89,7 @@ class Runner:
 
     def _action(self, action: Action, plan: Plan, machine: Machine, seen: Mapping[str, Content]) -> int:
         if action.is_destructive:
-            self._guard(action, machine, seen)
+            self._guard(action, plan, machine, seen)
         parts = parts_of(action, plan)
         self._write(Began(verb=action.verb, target=action.target, parts=parts))
         processes = 0
@@ -123,14 +123,14 @@ class Runner:
         if not outcome.ok:
             raise _Stopped(f"the journal cannot be written: {outcome.detail}")
 
-    def _guard(self, action: Action, machine: Machine, seen: Mapping[str, Content]) -> None:
+    def _guard(self, action: Action, plan: Plan, machine: Machine, seen: Mapping[str, Content]) -> None:
         """Ask at this moment whether the disks are still those that were consented to, and whether anybody objects."""
         held = self._host.do(CheckHeld(), {}, {})
         if not held.ok:
             raise _Stopped(held.detail)
         asked = ask_again(
             self._patience,
-            lambda: list(self._objections(action, machine, seen)),
+            lambda: list(self._objections(action, plan, machine, seen)),
             lambda found: bool(found) and all(each.passing for each in found),
             self._cancel,
         )
@@ -139,13 +139,15 @@ class Runner:
         if said:
             raise _Stopped(said)
 
-    def _objections(self, action: Action, machine: Machine, seen: Mapping[str, Content]) -> Iterator[Objection]:
+    def _objections(
+        self, action: Action, plan: Plan, machine: Machine, seen: Mapping[str, Content]
+    ) -> Iterator[Objection]:
         for id_ in action.touches:
             disk = machine.graph.get(id_)
             if isinstance(disk, Disk) and disk.device is not None:
                 yield from self._calls.guard(disk.device, self._host)
         if action.verb.looks_back:
-            yield from surprises(action, machine, seen, self._host)
+            yield from surprises(action, plan, machine, seen, self._host)
 
     def _patiently(self, step: Step, action: Action, plan: Plan) -> Outcome:
         """Do a step; one that refused for what may be over in a moment is tried again."""

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from pre_nixos.plugin import DeviceGraph, Layer, Step
 
+PATIENCE = 15.0
+"""Seconds."""
+
 
 @for_kind(hooks.activate, Array)
 def assemble(layer: Array, graph: DeviceGraph) -> Sequence[Action]:
@@ -64,4 +67,8 @@ def stop_container(layer: Container, graph: DeviceGraph) -> Sequence[Action]:
 def stopping(layer: Layer) -> tuple[Step, ...]:
     """Give the steps that stop what has a node."""
     node = Node(layer=layer.id)
-    return (Run(argv=("mdadm", "--stop", node)), Await(target=node, present=False))
+    # What keeps an array from stopping does not go away by waiting.
+    return (
+        Run(argv=("mdadm", "--stop", node), timeout=PATIENCE),
+        Await(target=node, present=False, timeout=PATIENCE),
+    )
