@@ -12,7 +12,7 @@ import pytest
 
 from pre_nixos.lab import inside, keeper, requirements, uml
 from pre_nixos.lab.description import Attachment, Lab, LabDisk, LabError
-from pre_nixos.lab.guest import Guest
+from pre_nixos.lab.guest import Guest, paths_to_show
 from pre_nixos.lab.image import content_hash, make_image
 from pre_nixos.lab.residue import RECIPES
 from pre_nixos.lab.scsi import world_wide_name
@@ -115,7 +115,7 @@ def test_every_problem_of_a_machine_is_told_at_once(tmp_path: Path, monkeypatch:
 
 
 def test_what_lies_where_the_guest_has_its_own_is_shown_once() -> None:
-    shown = uml.paths_to_show((sys.prefix, os.path.join(sys.prefix, "lib"), "/usr", "/tmp/"))
+    shown = paths_to_show((sys.prefix, os.path.join(sys.prefix, "lib"), "/usr", "/tmp/"))
     assert all(path.split("/")[1] in inside.EMPTY for path in shown)
     assert not any(one != other and one.startswith(other + "/") for one in shown for other in shown)
 
