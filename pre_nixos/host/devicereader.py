@@ -114,9 +114,9 @@ def answer(groups: list[list[Job]], output: int) -> None:
     """Do the jobs of each group in turn, and write the answers soon after they are there.
 
     Groups are done one after the other as long as answers keep coming: threads would only take the processor from
-    each other. Whenever none has come for a moment, because a disk is slow or never answers, another thread goes on
-    with the next group, until all are being done side by side. Answers are written a few at a time for a like reason:
-    each would wake who waits for all of them.
+    each other. Whenever none has come for a moment and nobody is at work, because a disk is slow or never answers,
+    another thread goes on with the next group, until all are being done side by side. Answers are written a few at a
+    time for a like reason: each would wake who waits for all of them.
     """
     if [len(jobs) for jobs in groups] == [1]:
         _tell([marshal.dumps((groups[0][0]["number"], dict(safely(groups[0][0]))))], output)
@@ -124,10 +124,12 @@ def answer(groups: list[list[Job]], output: int) -> None:
     waiting = groups[::-1]
     going_on = [len(groups)]
     answers: list[bytes] = []
+    begun: list[int] = []
     turn, finished = _thread.allocate_lock(), _thread.allocate_lock()
     finished.acquire()
 
     def work_off() -> None:
+        begun.append(_thread.get_native_id())
         while True:
             try:
                 jobs = waiting.pop()
@@ -140,10 +142,12 @@ def answer(groups: list[list[Job]], output: int) -> None:
                 if not going_on[0]:
                     finished.release()
 
-    moments, written, before, over = 0, 0, -1, False
+    moments, started, written, before, over = 0, 0, 0, -1, False
     while not over:
         moments += 1
-        if waiting and len(answers) in (0, before):
+        idle = len(begun) == started and not any(map(_at_work, begun))
+        if waiting and len(answers) in (0, before) and idle:
+            started += 1
             _thread.start_new_thread(work_off, ())
         before = len(answers)
         over = finished.acquire(timeout=PATIENCE)
@@ -151,6 +155,15 @@ def answer(groups: list[list[Job]], output: int) -> None:
         if over or moments % MOMENTS == 0:
             _tell(answers[written:there], output)
             written = there
+
+
+def _at_work(thread: int) -> bool:
+    """Tell whether a thread of ours has the processor, or waits for that alone."""
+    try:
+        with open(f"/proc/self/task/{thread}/stat", "rb", buffering=0) as file:
+            return file.read(512).rpartition(b")")[2].split()[:1] == [b"R"]
+    except OSError:  # it has ended
+        return False
 
 
 def safely(job: Job) -> Facts:
