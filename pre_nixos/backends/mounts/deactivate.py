@@ -34,10 +34,20 @@ def unmount(layer: Mount, graph: DeviceGraph) -> Sequence[Action]:
 
 @implements(hooks.objections)
 def out_of_reach(plan: Plan) -> Iterable[Objection]:
-    """Refuse before anything is unmounted if something that must go is mounted where we cannot unmount it."""
-    for layer in plan.before.of(Mount):
-        verdict = plan.reasons.get(layer.id)
-        if layer.namespace and verdict is not None and verdict.fate.removes:
+    """Refuse before anything is unmounted if something that must go cannot be: elsewhere, or held by what stays."""
+    going = [layer for layer in plan.before.of(Mount) if (why := plan.reasons.get(layer.id)) and why.fate.removes]
+    places = {layer.place for layer in going if not layer.namespace}
+    for layer in going:
+        for place in layer.holders:
+            if place not in places:
+                below = ", ".join(each.describe() or each.title for each in plan.before.under(layer))
+                yield Objection(
+                    subject=layer.id,
+                    text=f"{below} cannot be unmounted from {layer.place}: what is mounted at {place}, which stays, "
+                    "stands on it.",
+                    remedy=f"Unmount {place}, then plan again.",
+                )
+        if layer.namespace:
             below = ", ".join(each.describe() or each.title for each in plan.before.under(layer))
             witness = f" (seen by {layer.remark})" if layer.remark else ""
             yield Objection(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import msgspec
 
 from pre_nixos.backends.mounts.options import missing
-from pre_nixos.plugin import Fact, How, Layer, Mismatch, Name
+from pre_nixos.plugin import Fact, How, Layer, Mismatch, Name, Passing
 
 if TYPE_CHECKING:
     from typing import Self
@@ -41,6 +41,8 @@ class Mount(Layer, tag="mount"):
     """The type it is mounted as; only needed from an author where what is below does not tell."""
     source_root: Fact[str] = "/"
     """The directory of the filesystem that is mounted; not `/` for a bind mount or a subvolume."""
+    holders: Passing[tuple[str, ...]] = ()
+    """Places of the mounts that must go before this one can: those inside it, over it, or made of its directories."""
 
     def __post_init__(self) -> None:
         """Paths must be absolute, and are kept in the one form that compares. Raises ValueError."""

@@ -8,7 +8,7 @@ from pre_nixos.backends.mounts.kinds import Mount
 from pre_nixos.plugin import Found, Reader, ReadMounts, Ref, State, hooks, implements, survey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pre_nixos.plugin import MountEntry
 
@@ -20,7 +20,9 @@ SIGNATURES = {"ntfs3": "ntfs", "fuseblk": "ntfs", "msdos": "vfat", "hfsplus": "h
 def find(reader: Reader) -> Iterable[Found]:
     """Find the mounts of block devices, and of whatever else takes a place in our own namespace."""
     seen = survey(reader)
-    for entry in reader.ask(ReadMounts()).mounts:
+    entries = reader.ask(ReadMounts()).mounts
+    held = holders([entry for entry in entries if not entry.namespace])
+    for entry in entries:
         known = entry.device in seen.by_number
         if entry.namespace and not known:
             continue
@@ -33,10 +35,44 @@ def find(reader: Reader) -> Iterable[Found]:
             options=entry.options,
             type=entry.type,
             source_root=entry.root,
+            holders=tuple(held.get(id(entry), ())),
             remark=witness.rstrip(")"),
             state=State.ACTIVE,
         )
         yield Found(mount, on=[_source(entry)] if known else [])
+
+
+def holders(entries: Sequence[MountEntry]) -> Mapping[int, Sequence[str]]:
+    """Say which mounts of one namespace keep others from being unmounted: places, by the identity of the entry held.
+
+    The entries are in the order they were mounted in: what came earlier is not inside what came later.
+    """
+    found: dict[int, list[str]] = {}
+    for position, entry in enumerate(entries):
+        inner = [entry.at]
+        if entry.type == "overlay":
+            inner += [path for option in entry.options for path in _layers(option)]
+        for path in inner:
+            outer = _enclosing(path, entries[:position])
+            if outer is not None and entry.at not in found.setdefault(id(outer), []):
+                found[id(outer)].append(entry.at)
+    return found
+
+
+def _layers(option: str) -> Sequence[str]:
+    """Give the directories an option says an overlay is made of."""
+    key, _, value = option.partition("=")
+    return value.split(":") if key in {"lowerdir", "upperdir", "workdir"} else ()
+
+
+def _enclosing(path: str, entries: Sequence[MountEntry]) -> MountEntry | None:
+    """Find the mount a path lies in: the innermost, and of several at one place the last."""
+    best: MountEntry | None = None
+    for entry in entries:
+        inside = path == entry.at or path.startswith(entry.at.rstrip("/") + "/")
+        if inside and (best is None or len(entry.at) >= len(best.at)):
+            best = entry
+    return best
 
 
 def holding_file(path: str, reader: Reader) -> Sequence[Ref]:

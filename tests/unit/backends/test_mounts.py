@@ -173,7 +173,7 @@ def test_a_mount_out_of_reach_is_insisted_on_and_objected_to() -> None:
     ]
 
 
-def entry(at: str, device: str = "8:0", **changes: str) -> MountEntry:
+def entry(at: str, device: str = "8:0", **changes: object) -> MountEntry:
     return msgspec.structs.replace(MountEntry(device=device, root="/", at=at, type="ext4", source="x"), **changes)
 
 
@@ -215,3 +215,33 @@ def test_a_file_lies_on_the_nearest_mount_above_it(path: str, number: str | None
         entry("/srv/a", device="8:0", namespace="1 (pid 2 x)"),
     )
     assert [ref.number for ref in holding_file(path, reader)] == ([number] if number else [])
+
+
+def test_a_mount_knows_what_must_go_before_it() -> None:
+    reader = machine(
+        entry("/", "8:16"),
+        entry("/old"),
+        entry("/old/run", "", type="tmpfs"),
+        entry("/old/run/lock", "", type="tmpfs"),
+        entry("/live", "", type="overlay", options=("rw", "lowerdir=/etc:/old/lower", "upperdir=/old/upper")),
+        entry("/older", "8:16"),
+        entry("/old", "8:16"),
+    )
+    found = [each.layer for each in mounts.find(reader)]
+    held = [(each.at, each.holders) for each in found if isinstance(each, Mount) and each.holders]
+    assert held == [
+        ("/", ("/old", "/live", "/older")),
+        ("/old", ("/old/run", "/live", "/old")),
+        ("/old/run", ("/old/run/lock",)),
+    ]
+
+
+def test_a_filesystem_that_what_stays_is_mounted_in_is_not_unmounted() -> None:
+    mount = Mount(at="/old", root="/", state=State.ACTIVE, holders=("/old/run",))
+    before = graph_of(mount)
+    reasons = {each.id: Verdict(layer=each.id, fate=Fate.GONE, why="") for each in before.of(Mount)}
+    plan = Plan(before=before, wanted=Wanted(graph=before.only(["disk:d"]), takes=("disk:d",)), reasons=reasons)
+    (objection,) = mounts.out_of_reach(plan)
+    assert objection.text == (
+        "ext4 'slash' cannot be unmounted from /old: what is mounted at /old/run, which stays, stands on it."
+    )
