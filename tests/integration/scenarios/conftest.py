@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.scenarios.ground import Ground
+pytest.register_assert_rewrite("tests.integration.scenarios.ground")  # before it is loaded, for it asserts
+
+from tests.integration.scenarios.ground import Ground  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable

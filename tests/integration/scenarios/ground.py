@@ -83,7 +83,7 @@ class Ground:
         guest = self.ready()
         self._clean = False
         if scenario.aside:
-            guest.script(WORDS + scenario.aside)
+            self._run(scenario.aside, [BYSTANDER.name])
         before = guest.script(STATE).stdout
         self._leave(scenario)
         if scenario.refuses:
@@ -106,6 +106,8 @@ class Ground:
         self._nothing_to_do(wanted)
         self._nothing_comes_back(scenario, before)
         assert guest.hash_disk(BYSTANDER.name) == self._bystander
+        if scenario.afterwards:
+            self._run(scenario.afterwards, [BYSTANDER.name])
         self._clean = True
 
     def ready(self) -> Guest:

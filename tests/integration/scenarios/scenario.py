@@ -24,7 +24,9 @@ class Scenario(Data):
     on: tuple[str, ...] = ("a",)
     """The disks it is left on."""
     aside: str = ""
-    """What is set up beforehand, elsewhere, and must still be there afterwards."""
+    """What is set up beforehand, elsewhere, and must still be there afterwards; the bystander's node is $1."""
+    afterwards: str = ""
+    """What takes that away again."""
     refuses: tuple[str, ...] = ()
     """What a refusal says, with `{holder}` for the process the script notes and `{a}` for a disk's kernel name.
 
