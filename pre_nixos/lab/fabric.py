@@ -66,7 +66,7 @@ def connect(guest: Guest, *, lost_after: float = 600, retry_every: float = 1) ->
     )
     found = guest.script(
         f"""
-for attempt in $(seq 100); do
+for attempt in $(seq 50); do
   for subsystem in /sys/class/nvme-subsystem/*; do
     [ "$(cat $subsystem/subsysnqn)" = {NQN} ] || continue
     for node in $subsystem/nvme*n*; do
@@ -101,7 +101,7 @@ def await_state(guest: Guest, state: str) -> None:
     """Wait until the initiator's controller is `live`, `connecting` or whatever else its kernel calls it."""
     guest.script(
         f"""
-for attempt in $(seq 200); do
+for attempt in $(seq 100); do
   for controller in /sys/class/nvme/*; do
     [ "$(cat $controller/subsysnqn)" = {NQN} ] || continue
     [ "$(cat $controller/state)" != {state} ] || exit 0

@@ -13,7 +13,7 @@ from pre_nixos.lab.choice import boot
 from tests.integration.scenarios import account
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
     from pre_nixos.lab.choice import Kind
     from pre_nixos.lab.description import Lab
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class BootGuest(Protocol):
     """Boots a guest that goes when the fixture's scope ends; of the kind that fits, unless one is insisted on."""
 
-    def __call__(self, lab: Lab, kind: Kind | None = None) -> Guest: ...
+    def __call__(self, lab: Lab, kind: Kind | None = None, visible: Sequence[str] = ()) -> Guest: ...
 
 
 _running: list[Guest] = []
@@ -45,9 +45,10 @@ def boot_fresh(request: pytest.FixtureRequest) -> Generator[BootGuest]:
 def _booting(request: pytest.FixtureRequest) -> Generator[BootGuest]:
     with ExitStack() as stack:
 
-        def boot_one(lab: Lab, kind: Kind | None = None) -> Guest:
+        def boot_one(lab: Lab, kind: Kind | None = None, visible: Sequence[str] = ()) -> Guest:
             place = f"{request.path.stem}-{next(_numbers)}"
-            guest = boot(lab, artefacts=os.path.join(request.config.rootpath, "artefacts", place), kind=kind)
+            artefacts = os.path.join(request.config.rootpath, "artefacts", place)
+            guest = boot(lab, artefacts=artefacts, visible=visible, kind=kind)
             stack.enter_context(guest)
             _running.append(guest)
             stack.callback(_running.remove, guest)
