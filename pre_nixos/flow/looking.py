@@ -46,7 +46,9 @@ def look(reader: Reader, registry: Registry | None = None) -> Machine:
         boot_medium=find_boot_medium(memo, graph),
         unfinished=tuple(journal.unfinished),
         erased=tuple(journal.erased),
-        remarks=tuple(f"{each.name} was not opened: suspended, or on something suspended" for each in seen.left_out),
+        remarks=tuple(
+            f"{each.name} was not opened: suspended or out of reach, or on something that is" for each in seen.left_out
+        ),
     )
 
 
@@ -76,6 +78,9 @@ def _signatures(seen: Survey) -> dict[str, list[tuple[str, str]]]:
 def _untold(graph: DeviceGraph, seen: Survey) -> Iterator[Found]:
     """Find what is on devices beside signatures: bytes that nobody claims, and content that could not be read."""
     standing = {layer.device.number: graph.standing_on(layer.id) for layer in graph.layers() if layer.device}
+    for node, state in seen.out_of_reach():
+        what = f"its content cannot be told (the path to it is {state})"
+        yield Found(Unrecognised(what=what, immovable=True, state=State.INACTIVE), on=[node.number])
     for number, content in seen.contents.items():
         if number not in standing:
             continue  # a device inside something else, which answers for what is on it

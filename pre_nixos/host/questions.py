@@ -302,6 +302,7 @@ def answer_type(question: type[Question[A]]) -> type[A]:
 ATTRIBUTES = (
     "device/model",
     "device/serial",
+    "device/state",
     "device/transport",
     "device/type",
     "device/vendor",

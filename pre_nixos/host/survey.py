@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 A = TypeVar("A")
 
+REACHED = frozenset({"", "live", "running"})
+"""What the kernel says of how a disk is reached, if it says anything and all is well."""
 IGNORED = ("fd", "sr", "ram", "zram", "mtdblock", "nbd")
 """Names of drivers whose devices are never targets and may not even like to be opened."""
 
@@ -48,12 +50,16 @@ class Survey:
         self.nodes: Mapping[str, BlockNode] = {each.name: each for each in nodes}
         self.contents: Mapping[str, Content] = {each.number: each for each in contents}
         self.left_out = tuple(left_out)
-        """Nodes that were not opened: suspended, or on something suspended."""
+        """Nodes that were not opened: suspended or out of reach, or on something that is."""
         self.by_number: Mapping[str, BlockNode] = {each.number: each for each in nodes}
 
     def device(self, node: BlockNode | str) -> BlockDevice:
         """Give the block device of a node (or of a `major:minor`), with what a partition inherits from its disk."""
         return block_device(self.by_number[node] if isinstance(node, str) else node, self.nodes)
+
+    def out_of_reach(self) -> Sequence[tuple[BlockNode, str]]:
+        """Give the disks that were not opened because the way to them is not open now, each with what is the matter."""
+        return [(each, state) for each in self.left_out if (state := _unreached(each))]
 
     def whole(self) -> Sequence[BlockNode]:
         """Give the nodes that are no partitions, by name."""
@@ -99,8 +105,13 @@ def _counts(node: BlockNode) -> bool:
     return node.attributes.get("size", "0") not in {"", "0"} or bool(node.slaves) or "md/level" in node.attributes
 
 
+def _unreached(node: BlockNode) -> str:
+    state = node.attributes.get("device/state", "")
+    return "" if state in REACHED else state
+
+
 def _suspended(nodes: Sequence[BlockNode]) -> set[str]:
-    stuck = {each.name for each in nodes if each.attributes.get("dm/suspended") == "1"}
+    stuck = {each.name for each in nodes if each.attributes.get("dm/suspended") == "1" or _unreached(each)}
     while True:
         more = {
             each.name

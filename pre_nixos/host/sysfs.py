@@ -18,6 +18,10 @@ _BY_ENTRY: dict[str, list[str]] = {}
 for _attribute in ATTRIBUTES:
     _BY_ENTRY.setdefault(_attribute.partition("/")[0], []).append(_attribute)
 
+SEVERAL_PATHS = "/nvme-subsystem/"
+"""In the directory of a disk that may be reached through several controllers, none of which is its parent."""
+ALIVE = "live"
+
 
 class Sysfs(Data):
     """Where sysfs and udev's database are; what they say is read anew each time."""
@@ -53,6 +57,8 @@ class Sysfs(Data):
                         value = _read(directory, attribute)
                         if value is not None:
                             attributes[attribute] = value
+            if SEVERAL_PATHS in path:
+                attributes |= _paths(f"{path}/device")
             properties, links = self._notes(number)
             return BlockNode(
                 name=name,
@@ -243,3 +249,26 @@ def _content(descriptor: int) -> str | None:
     finally:
         os.close(descriptor)
     return b"".join(pieces).decode("utf-8", "backslashreplace").strip()
+
+
+def _paths(directory: str) -> dict[str, str]:
+    """Read how each path to a disk is and what it goes over, as if there were but one: the worst is what counts."""
+    states: dict[str, None] = {}
+    transports: dict[str, None] = {}
+    for name in _list(directory):
+        if not (name.startswith("nvme") and name[4:].isdecimal()):
+            continue
+        try:
+            path = os.open(f"{directory}/{name}", _READ_ONLY | os.O_DIRECTORY)
+        except OSError:
+            continue  # a path that left just now
+        try:
+            states[_read(path, "state") or "of unknown state"] = None
+            transports[_read(path, "transport") or "unknown"] = None
+        finally:
+            os.close(path)
+    lost = [each for each in states if each != ALIVE]
+    return {
+        "device/state": ", ".join(lost) or (ALIVE if states else "without a path"),
+        "device/transport": "+".join(sorted(transports)) or "unknown",
+    }

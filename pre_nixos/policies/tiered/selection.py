@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 
     from pre_nixos.plugin import Disk, Machine
 
-NETWORK = frozenset({"fc", "iscsi", "nvme-tcp", "nvme-rdma", "nvme-fc", "nvme-loop"})
-"""How disks are attached that other machines may be using at this moment."""
+NETWORK = ("fc", "iscsi", "nvme-")
+"""How the transports begin of disks that other machines may be using at this moment."""
 
 
 def eligible(machine: Machine) -> Sequence[Disk]:
@@ -24,4 +24,4 @@ def size_of(disk: Disk) -> int:
 
 
 def _local(disk: Disk) -> bool:
-    return disk.device is not None and disk.device.transport not in NETWORK
+    return disk.device is not None and not (disk.device.transport or "").startswith(NETWORK)

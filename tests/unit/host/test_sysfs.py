@@ -52,6 +52,30 @@ def test_a_path_without_a_node_of_its_own_is_no_device(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize(
+    ("states", "said", "over"),
+    [
+        (("live tcp", "live tcp"), "live", "tcp"),
+        (("live tcp", "connecting tcp"), "connecting", "tcp"),
+        (("connecting tcp", "deleting rdma", "live tcp"), "connecting, deleting", "rdma+tcp"),
+        ((), "without a path", "unknown"),
+    ],
+)
+def test_a_disk_with_several_paths_is_as_well_as_the_worst_of_them(
+    tree: Tree, states: tuple[str, ...], said: str, over: str
+) -> None:
+    below = tree.root / "devices/virtual/nvme-subsystem/nvme-subsys1"
+    tree.add("nvme1n1", "259:2", below="virtual/nvme-subsystem/nvme-subsys1", size="2048")
+    (below / "nvme1n1/device").symlink_to(below)
+    for count, words in enumerate(states, 1):
+        (below / f"nvme{count}").mkdir()
+        for file, word in zip(("state", "transport"), words.split(), strict=True):
+            (below / f"nvme{count}" / file).write_text(f"{word}\n")
+    node = tree.sysfs.node("nvme1n1")
+    assert node is not None
+    assert (node.attributes["device/state"], node.attributes["device/transport"]) == (said, over)
+
+
+@pytest.mark.parametrize(
     ("start", "trail", "found"),
     [
         ("8:0", [], "sda"),

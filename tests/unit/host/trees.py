@@ -23,10 +23,10 @@ class Tree:
     def sysfs(self) -> Sysfs:
         return Sysfs(root=str(self.root), udev=str(self.udev))
 
-    def add(self, name: str, number: str, *, on: str = "", **attributes: str) -> Path:
+    def add(self, name: str, number: str, *, on: str = "", below: str = "virtual/block", **attributes: str) -> Path:
         """Add a device; `on` makes it a partition of another, an attribute's `__` stands for a slash."""
-        below = self._paths[on] if on else self.root / "devices/virtual/block"
-        path = below / name
+        place = self._paths[on] if on else self.root / "devices" / below
+        path = place / name
         (path / "holders").mkdir(parents=True)
         (path / "slaves").mkdir()
         self._paths[name] = path
