@@ -10,6 +10,8 @@ DEMO ?= $(PY) -m pre_nixos.lab.demo
 BENCH ?= $(PY) -m tests.bench
 ARTEFACTS ?= artefacts
 ARGS ?=
+# Guests that run at a time; each takes a processor and up to a gigabyte.
+JOBS ?= 2
 
 # Where the lab keeps the console, the journal and the reports of what failed.
 export PRE_NIXOS_ARTEFACTS := $(abspath $(ARTEFACTS))
@@ -45,7 +47,8 @@ unit: setup ## tests that need no machine; ARGS="-k gpt" goes to pytest
 
 lab: setup ## tests on real kernels in guests; ARGS as above
 	@mkdir -p $(ARTEFACTS)
-	$(PY) -m pytest tests/integration -v --durations=10 --junitxml=$(ARTEFACTS)/lab.xml $(ARGS)
+	$(PY) -m pytest tests/integration --numprocesses=$(JOBS) --dist=loadfile --durations=10 \
+		--junitxml=$(ARTEFACTS)/lab.xml $(ARGS)
 
 bench: setup ## ratios the project holds itself to
 	@$(BENCH)

@@ -35,8 +35,9 @@ def surprises(
     for number, layer in devices.items():
         now, then = answers.get(number), seen.get(number)
         if now is None or now.verdict is Verdict.GONE:
+            # A disk that left for good is known by the descriptor it is held by; this may be a path that comes back.
             text = f"{machine.graph.called(layer)} is gone, or nothing could be learnt of it."
-            yield Objection(subject=layer.id, text=text)
+            yield Objection(subject=layer.id, text=text, passing=True)
         elif now.verdict in MAY_PASS:
             if then is not None and then.verdict in MAY_PASS:
                 continue  # it was so when it was agreed to, and who can be asked about it was asked

@@ -144,7 +144,12 @@ def _write_plainly(writer: int, where: Range) -> None:
 def _insist(place: Place, ranges: Iterable[Range], verdict: str) -> None:
     """Raise unless every range reads as zeros; the verdict says what it means if not."""
     for piece in ranges:
-        spot = first_byte_set(place.path, piece)
+        try:
+            spot = first_byte_set(place.path, piece)
+        except OSError as error:
+            raise NotDoneError(
+                f"{place}: {shown(piece)} cannot be read: {words(error)}; whether they are zero cannot be told"
+            ) from error
         if spot is not None:
             raise RefusedError(f"{place}: byte {spot} {verdict}")
 

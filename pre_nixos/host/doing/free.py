@@ -26,7 +26,7 @@ def require_blank(place: Place, reader: Reader) -> str:
     content = next((each for each in answer if each.number == place.number), None)
     if content is None:
         raise RefusedError(f"{place}: nothing could be learnt of its content; nothing was written")
-    if content.verdict in {Verdict.UNREADABLE, Verdict.BUSY}:
+    if content.verdict in {Verdict.UNREADABLE, Verdict.BUSY, Verdict.GONE}:
         raise NotNowError(f"{place} is not proven blank: {found(content)}; nothing was written")
     if content.verdict is not Verdict.BLANK:
         raise RefusedError(f"{place} is not blank: {found(content)}; nothing was written")

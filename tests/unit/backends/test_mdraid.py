@@ -315,8 +315,8 @@ def test_stopping(action: str) -> None:
     freeze = (SetAttribute(target=node, attribute="md/sync_action", value="frozen"),) if action == "resync" else ()
     assert sole(mdraid.stop(graph[node.layer], graph)).steps == (
         *freeze,
-        Run(argv=("mdadm", "--stop", node)),
-        Await(target=node, present=False),
+        Run(argv=("mdadm", "--stop", node), timeout=15.0),
+        Await(target=node, present=False, timeout=15.0),
     )
 
 

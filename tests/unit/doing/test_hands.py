@@ -140,7 +140,7 @@ def test_only_proven_blank_is_blank(verdict: Verdict) -> None:
         RefusedError, match=r"/dev/sda1 .*not (proven )?blank.*ext4 'old root'.*why.*nothing was written"
     ) as caught:
         require_blank(PLACE, Answers(content))
-    assert isinstance(caught.value, NotNowError) == (verdict in {Verdict.UNREADABLE, Verdict.BUSY})
+    assert isinstance(caught.value, NotNowError) == (verdict in {Verdict.UNREADABLE, Verdict.BUSY, Verdict.GONE})
 
 
 def test_blank_needs_an_answer_about_this_device_and_a_size() -> None:
