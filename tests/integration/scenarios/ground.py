@@ -26,13 +26,16 @@ MODULES = ("dm_crypt", "btrfs")
 
 STATE = r"""
 udevadm settle
-ls /sys/class/block | sed /loop/d
-sed -e /^Personalities/d -e /^unused/d /proc/mdstat
-dmsetup info --columns --noheadings -o name,uuid,attr,open,segments 2> /dev/null | sort
-sed 's/[ \t].*//' /proc/swaps
-losetup --list --noheadings
-cat /proc/self/mountinfo
-ls /sys/fs/btrfs
+for each in /sys/class/block/* /sys/fs/btrfs/*; do
+    case $each in
+        */loop*) [ ! -e "$each/loop/backing_file" ] || echo "$each $(cat "$each/loop/backing_file")" ;;
+        */dm-*) read -r what < "$each/dm/name"; read -r still < "$each/dm/suspended"; echo "$each $what $still" ;;
+        *) echo "$each" ;;
+    esac
+done
+while read -r line; do case $line in Personalities*|unused*|'') ;; *) echo "$line" ;; esac; done < /proc/mdstat
+while read -r swap rest; do echo "swap $swap"; done < /proc/swaps
+while read -r line; do echo "$line"; done < /proc/self/mountinfo
 """
 """What there is beyond disks."""
 
@@ -139,7 +142,7 @@ class Ground:
 
     def _disks(self, machine: pn.Machine, names: Collection[str]) -> Sequence[Disk]:
         serials = {self.guest.disk(name).serial_shown for name in names}
-        return machine.all_disks.where(matching=lambda disk: disk.serial in serials).exactly(len(names))[:]
+        return list(machine.all_disks.where(matching=lambda disk: disk.serial in serials).exactly(len(names)))
 
     def _carry_out(self, wanted: pn.Wanted) -> pn.Report:
         machine = pn.probe(self.guest.host)
@@ -185,7 +188,9 @@ class Ground:
         parts = {node.number: node.name for node in nodes if node.parent in names}
         contents = self.guest.host.ask(SafeProbe(numbers=tuple(parts))).devices
         assert {parts[each.number]: each.verdict for each in contents if each.verdict is not Verdict.BLANK} == {}
-        now = set(self.guest.script(STATE).stdout.splitlines()) - set(parts.values())
+        now = set(self.guest.script(STATE).stdout.splitlines()) - {
+            f"/sys/class/block/{name}" for name in parts.values()
+        }
         assert now - set(before.splitlines()) == set()
         self._run(TAKE_OFF, scenario.on)
         assert self.guest.script(STATE).stdout == before

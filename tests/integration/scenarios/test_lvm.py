@@ -100,7 +100,7 @@ mounted /dev/raids/five /mnt/five
     ),
     Scenario(
         name="group_with_a_missing_disk",
-        story="One of its disks was wiped while half of the group was in use.",
+        story="One of its disks was wiped; what does not need it is in use, half of a mirror among it.",
         on=("a", "b"),
         script="""
 group torn "$1" "$2"
@@ -110,7 +110,7 @@ volume --type raid1 --name both --size 16m --nosync torn
 vgchange -qq --activate n torn
 zeros "$2" 1M 0 1
 udevadm trigger --settle "$2"
-vgchange -qq --activate y --partial torn 2> /dev/null
+lvchange -qq --activate y torn/here torn/both 2> /dev/null
 udevadm settle
 ext4 /dev/torn/here
 mounted /dev/torn/here /mnt/here
@@ -134,8 +134,11 @@ vgexport -qq away
 for disk; do
     vgcreate -qq --devices "$disk" main "$disk"
     lvcreate -qq --yes --devices "$disk" --name "data${disk#/dev/}" --size 16m main
+    vgchange -qq --devices "$disk" --activate n main
 done
+for disk; do vgchange -qq --devices "$disk" --activate y main; done
 udevadm settle
+[ -e /dev/mapper/main-datasda ] && [ -e /dev/mapper/main-datasdb ]
 """,
     ),
     Scenario(

@@ -200,6 +200,23 @@ udevadm settle
 """,
     ),
     Scenario(
+        name="volume_that_misses_a_disk_and_is_on",
+        story="A group without one of its disks was switched on by force: what is missing reads as an error.",
+        on=("a", "b"),
+        refuses=("volume there", "cannot be told", "when in doubt nothing is written"),
+        remedy="vgchange -qq --activate n torn 2> /dev/null; udevadm settle",
+        script="""
+group torn "$1" "$2"
+volume --name here --size 16m torn "$1"
+volume --name there --size 16m torn "$2"
+vgchange -qq --activate n torn
+zeros "$2" 1M 0 1
+udevadm trigger --settle "$2"
+vgchange -qq --activate y --partial torn 2> /dev/null
+udevadm settle
+""",
+    ),
+    Scenario(
         name="bcache_that_runs",
         story="A backing device that bcache has taken, for which there is no plugin.",
         refuses=("bcache0",),
