@@ -41,7 +41,8 @@ def find_kernel(boot: str = "/boot", modules: str = "/lib/modules", needs: Seque
     unfit: list[str] = []
     for release in sorted(_releases(boot), key=_version, reverse=True):
         kernel = Kernel(release=release, image=f"{boot}/vmlinuz-{release}", modules=f"{modules}/{release}")
-        lacking = [name for name in needs if not kernel_has(kernel, name)]
+        there = _all_modules(kernel)
+        lacking = [name for name in needs if name not in there]
         if not os.access(kernel.image, os.R_OK):
             unfit.append(f"{kernel.image} may not be read by this user")
         elif lacking:
@@ -53,25 +54,16 @@ def find_kernel(boot: str = "/boot", modules: str = "/lib/modules", needs: Seque
     raise LabError(f"the lab needs Debian's stock kernel in {boot} and {modules}{why}; run: {line}")
 
 
-def kernel_has(kernel: Kernel, module: str) -> bool:
-    """Tell whether a kernel has a module, as a file or built in."""
-    return module in module_files(kernel) or module in _built_in(kernel)
-
-
-def module_files(kernel: Kernel) -> dict[str, str]:
-    """Give the path of each module's file below the kernel's directory."""
-    return {_module_name(path): path for path in _dependencies(kernel)}
-
-
 def load_order(kernel: Kernel, modules: Sequence[str]) -> list[str]:
     """Name the files to load for these modules to work, in order; what is built in is left out."""
-    files, needs = module_files(kernel), _dependencies(kernel)
+    needs = _dependencies(kernel)
+    files = {_module_name(path): path for path in needs}
     order: list[str] = []
     for module in modules:
         if module in files:
             # modprobe's list of what a module needs begins with what depends on the rest of it.
             order += [*reversed(needs[files[module]]), files[module]]
-        elif not kernel_has(kernel, module):
+        elif module not in _all_modules(kernel):
             raise LabError(f"kernel {kernel.release} has no module {module}")
     return list(dict.fromkeys(order))
 
@@ -157,12 +149,14 @@ def _dependencies(kernel: Kernel) -> dict[str, list[str]]:
     return {path: needs.split() for path, _, needs in lines}
 
 
-def _built_in(kernel: Kernel) -> set[str]:
+def _all_modules(kernel: Kernel) -> set[str]:
+    """Name what a kernel has as a module, or built in."""
+    found = {_module_name(path) for path in _dependencies(kernel)}
     try:
         with open(f"{kernel.modules}/modules.builtin") as file:
-            return {_module_name(line.strip()) for line in file}
+            return found | {_module_name(line.strip()) for line in file}
     except OSError:
-        return set()
+        return found
 
 
 def _module_name(path: str) -> str:

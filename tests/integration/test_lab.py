@@ -194,13 +194,14 @@ def test_what_the_guest_cannot_be_is_refused(boot_fresh: BootGuest, disk: LabDis
 AS_ANYBODY = """
 import os, sys
 from pre_nixos.lab.description import Lab, LabDisk
-from pre_nixos.lab.uml import boot
-with boot(Lab(disks=(LabDisk(name="a", size=1 << 30),)), artefacts=sys.argv[1]) as guest:
+from pre_nixos.lab.choice import Kind, boot
+with boot(Lab(disks=(LabDisk(name="a", size=1 << 30),)), artefacts=sys.argv[1], kind=Kind(sys.argv[2])) as guest:
     print(os.getuid(), guest.run(["id", "-u"]).stdout.strip(), guest.kernel_name("a"))
 """
 
 
-def test_no_root_is_needed_on_the_host() -> None:
+@pytest.mark.parametrize("kind", Kind)
+def test_no_root_is_needed_on_the_host(kind: Kind) -> None:
     """Anybody who can read the checkout can boot; where this runs as root, somebody else does it."""
     user = pwd.getpwnam("nobody") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
     become = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"] * (os.getuid() == 0)
@@ -215,7 +216,7 @@ def test_no_root_is_needed_on_the_host() -> None:
             path for path in candidates if _works([*become, path, "-c", "import os, sys; os.stat(sys.executable)"])
         )
         done = subprocess.run(
-            [*become, python, "-c", AS_ANYBODY, os.path.join(own, "artefacts")],
+            [*become, python, "-c", AS_ANYBODY, os.path.join(own, "artefacts"), kind],
             env={"PATH": os.environ["PATH"], "TMPDIR": own, "PYTHONPATH": os.pathsep.join(importable)},
             capture_output=True,
             text=True,
