@@ -1,7 +1,7 @@
 """Virtual machines with real kernels and disposable disks, for tests and rehearsals; no root needed on the host.
 
+from pre_nixos.lab.choice import boot
 from pre_nixos.lab.description import Lab, LabDisk
-from pre_nixos.lab.uml import boot
 
 with boot(Lab(disks=(LabDisk(name="a", size=1 << 30),)), artefacts="artefacts/try") as guest:
     guest.host.ask(ReadBlockNodes())       # the guest as a `Host`

@@ -32,7 +32,10 @@ class LabDisk(Data):
     vendor: str = "LAB"
     model: str = "TWIN DISK"
     wwn: str = ""
-    """Empty: whatever the guest makes of the serial. A guest refuses one that it cannot give."""
+    """As the kernel shows it: `naa.`, `eui.` or `uuid.` and what follows. Empty: what the guest makes of the serial.
+
+    A guest refuses one that it cannot give.
+    """
     rotational: bool = False
     removable: bool = False
     block_size: Literal[512, 4096] = 512
