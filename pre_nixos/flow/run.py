@@ -142,11 +142,15 @@ class Runner:
     def _objections(
         self, action: Action, plan: Plan, machine: Machine, seen: Mapping[str, Content]
     ) -> Iterator[Objection]:
+        objected = False
         for id_ in action.touches:
             disk = machine.graph.get(id_)
             if isinstance(disk, Disk) and disk.device is not None:
-                yield from self._calls.guard(disk.device, self._host)
-        if action.verb.looks_back:
+                for objection in self._calls.guard(disk.device, self._host):
+                    objected = True
+                    yield objection
+        # Where somebody objects, reading might only mean waiting for a device that does not answer.
+        if action.verb.looks_back and not objected:
             yield from surprises(action, plan, machine, seen, self._host)
 
     def _patiently(self, step: Step, action: Action, plan: Plan) -> Outcome:
