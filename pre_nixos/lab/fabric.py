@@ -4,6 +4,8 @@
     node = connect(guest)       # the initiator: the kernel name of what turned up
     cut(guest)                  # the target goes, and the initiator keeps trying
     restore(guest)
+    become(guest, OTHER_UUID)   # while it is cut: another namespace will be where this one was
+    rescan(guest)               # the initiator looks what there is, as it does when the target tells it to
 
 Only guests on QEMU: User Mode Linux has no NVMe.
 """
@@ -20,30 +22,32 @@ NQN = "nqn.2014-08.org.nvmexpress:lab"
 NGUID = "5ac0ffee-0000-4000-8000-00000000ab1e"
 """As the target takes it; the kernel shows it as `eui.` and its digits."""
 UUID = "3e1ccb2b-2f8d-4a19-9a39-6d1f9e8a3a01"
+OTHER_UUID = "9d2c1c5e-6f0e-4f43-bb2f-0c6a2f7d1b02"
 SERIAL = "LABTARGET01"
 _TARGET = "/sys/kernel/config/nvmet"
+SUBSYSTEM = f"{_TARGET}/subsystems/{NQN}"
+PORT = f"{_TARGET}/ports/1"
 
 
 def share(guest: Guest, disk: str, *, nguid: str = NGUID, uuid: str = UUID) -> None:
     """Offer a disk of the guest to whoever connects on the loopback device; everybody may."""
-    subsystem = f"{_TARGET}/subsystems/{NQN}"
     guest.script(
         f"""
 modprobe -a {" ".join(MODULES)}
 [ -d {_TARGET} ] || mount -t configfs lab /sys/kernel/config
 busybox ip link set lo up
-mkdir {subsystem}
-echo 1 > {subsystem}/attr_allow_any_host
-echo {SERIAL} > {subsystem}/attr_serial
-echo "LAB TARGET" > {subsystem}/attr_model
-mkdir {subsystem}/namespaces/1
-cd {subsystem}/namespaces/1
+mkdir {SUBSYSTEM}
+echo 1 > {SUBSYSTEM}/attr_allow_any_host
+echo {SERIAL} > {SUBSYSTEM}/attr_serial
+echo "LAB TARGET" > {SUBSYSTEM}/attr_model
+mkdir {SUBSYSTEM}/namespaces/1
+cd {SUBSYSTEM}/namespaces/1
 echo {guest.node(disk)} > device_path
 echo {nguid} > device_nguid
 echo {uuid} > device_uuid
 echo 1 > enable
-mkdir {_TARGET}/ports/1
-cd {_TARGET}/ports/1
+mkdir {PORT}
+cd {PORT}
 echo tcp > addr_trtype
 echo ipv4 > addr_adrfam
 echo 127.0.0.1 > addr_traddr
@@ -64,6 +68,11 @@ def connect(guest: Guest, *, lost_after: float = 600, retry_every: float = 1) ->
             *(f"--ctrl-loss-tmo={lost_after:g}", f"--reconnect-delay={retry_every:g}", "--keep-alive-tmo=5"),
         ]
     )
+    return name_of(guest)
+
+
+def name_of(guest: Guest) -> str:
+    """Wait until there is a namespace of the target, and give its kernel name."""
     found = guest.script(
         f"""
 for attempt in $(seq 50); do
@@ -83,13 +92,40 @@ exit 1
 
 def cut(guest: Guest) -> None:
     """Take the target away under those who are connected, and wait until they have noticed."""
-    guest.script(f"rm {_TARGET}/ports/1/subsystems/{NQN}")
+    guest.script(f"rm {PORT}/subsystems/{NQN}")
     await_state(guest, "connecting")
 
 
 def restore(guest: Guest) -> None:
     """Bring the target back, or up; who was connected will connect again by itself."""
-    guest.script(f"ln -s {_TARGET}/subsystems/{NQN} {_TARGET}/ports/1/subsystems/{NQN}")
+    guest.script(f"ln -s {SUBSYSTEM} {PORT}/subsystems/{NQN}")
+
+
+def become(guest: Guest, uuid: str, disk: str = "") -> None:
+    """Serve another namespace under the same number: with another UUID, of another disk if one is named."""
+    namespace = f"{_TARGET}/subsystems/{NQN}/namespaces/1"
+    backing = f"echo {guest.node(disk)} > {namespace}/device_path" if disk else ""
+    # The NGUID counts as well, and this one is nobody else's.
+    guest.script(
+        f"""
+echo 0 > {namespace}/enable
+echo {uuid} > {namespace}/device_uuid
+echo {uuid} > {namespace}/device_nguid
+{backing}
+echo 1 > {namespace}/enable
+"""
+    )
+
+
+def rescan(guest: Guest) -> None:
+    """Have the initiator look what the target has: what came back with another identity, it has only dropped."""
+    guest.script(
+        f"""
+for controller in /sys/class/nvme/*; do
+  [ "$(cat $controller/subsysnqn)" != {NQN} ] || echo 1 > $controller/rescan_controller
+done
+"""
+    )
 
 
 def disconnect(guest: Guest) -> None:

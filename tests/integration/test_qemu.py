@@ -18,7 +18,7 @@ from pre_nixos.lab.guest import CommandFailed
 from tests.integration.one_disk import Machine
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
     from pathlib import Path
 
     from pre_nixos.host.questions import BlockNode
@@ -158,9 +158,18 @@ def test_a_plain_disk_cannot_be_pulled(guest: Guest) -> None:
         guest.pull("plain")
 
 
-def test_a_disk_is_served_over_tcp_lost_and_found(guest: Guest) -> None:
+@pytest.fixture(scope="module")
+def served(guest: Guest) -> Generator[str]:
+    """The kernel name of a namespace over TCP, backed by the disk `far`."""
     fabric.share(guest, "far")
     name = fabric.connect(guest)
+    yield name
+    fabric.disconnect(guest)
+    assert name not in nodes_of(guest)
+
+
+def test_a_disk_is_served_over_tcp_lost_and_found(guest: Guest, served: str) -> None:
+    name = served
     node = nodes_of(guest)[name]
     assert node.attributes["wwid"] == f"uuid.{fabric.UUID}"
     # The path to it is a block device in sysfs too, though one that nobody can open: it must not be taken for a disk.
@@ -183,8 +192,29 @@ def test_a_disk_is_served_over_tcp_lost_and_found(guest: Guest) -> None:
     # What was read of the disk itself before is still remembered: the target writes past that.
     guest.run(["blockdev", "--flushbufs", guest.node("far")])
     assert guest.run(["blkid", "-p", "-o", "value", "-s", "TYPE", guest.node("far")]).stdout.strip() == "ext4"
-    fabric.disconnect(guest)
-    assert name not in nodes_of(guest)
+
+
+def test_a_namespace_that_is_held_keeps_its_name_when_another_comes_back(guest: Guest, served: str) -> None:
+    far, held = nodes_of(guest)[served].number, Machine(guest, "slow")
+    held.done(Hold(numbers=(far,)))
+    fabric.cut(guest)
+    fabric.become(guest, fabric.OTHER_UUID)
+    fabric.restore(guest)
+    fabric.await_state(guest, "live")
+    fabric.rescan(guest)
+    other = fabric.name_of(guest)
+    assert nodes_of(guest)[other].attributes["wwid"] == f"uuid.{fabric.OTHER_UUID}"
+    assert other != served
+    held.refused(CheckHeld(), f"/dev/{served} ({far}) is no longer the disk it was")
+    held.done(LetGo())
+
+    # Held by nobody, the name goes to whoever comes next.
+    fabric.cut(guest)
+    fabric.become(guest, fabric.UUID)
+    fabric.restore(guest)
+    fabric.await_state(guest, "live")
+    fabric.rescan(guest)
+    assert fabric.name_of(guest) == served
 
 
 def content(guest: Guest, name: str) -> Verdict:
