@@ -82,6 +82,7 @@ PROGRAMS: Mapping[str, tuple[str, ...]] = {
     OURS: (sys.executable, "-c", "import pre_nixos as pn; pn.probe()"),
     "lvm fullreport": ("lvm", "fullreport"),
     "mdadm --examine --scan": ("mdadm", "--examine", "--scan"),
+    "mdadm --detail --export": ("mdadm", "--detail", "--export", "/dev/md/main", "/dev/md/large"),
     "python -c pass": (sys.executable, "-c", "pass"),
 }
 
