@@ -44,6 +44,12 @@ def failure(report: Report, names: Mapping[str, str]) -> Iterator[str]:
         listed = [f"{known_as(each.layer, *graphs)} {printable(each.text)}" for each in short[:MOST_LISTED]]
         more = f" And {len(short) - MOST_LISTED} more." if len(short) > MOST_LISTED else ""
         yield "Not as wanted: " + "; ".join(listed) + "." + more
+    if report.diagnostics:
+        yield (
+            f"The report, and what this machine answered before and after, are in {report.diagnostics}; "
+            "`pre-nixos show --machine FILE` shows such an answer anywhere."
+        )
+    yield from (printable(each) for each in report.remarks)
     yield report.advice
 
 

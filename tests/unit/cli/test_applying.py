@@ -124,6 +124,7 @@ def test_a_failure_says_what_happened_where_what_was_done_and_what_to_do(tmp_pat
         "It was at work on disk Toy SERIAL-A, 100 GiB (sda).",
         "Done: 3 actions.",
         "Not done: 2 actions, beginning with: format toy.pool:new/s/toy.stuff.",
+        "are in /var/log/pre-nixos/failed-",
         "Run the same command again",
     ):
         assert said in ran.complaint
