@@ -186,7 +186,7 @@ class _Apply:
             self.observer(Planned(round=len(rounds) + 1, actions=len(plan.actions)))
             in_the_way = obstacles(plan, machine, self.host)
             if in_the_way:
-                problem = "\n".join([*in_the_way, "End that, and run the same command again."])
+                problem = "\n".join(in_the_way)
                 if not wrote:
                     raise Refused([problem])
                 raise Failed(self._report(rounds[0].plan.digest, tuple(rounds), first, machine, problem))

@@ -22,8 +22,15 @@ PASSING = ("udev",)
 
 
 def obstacles(plan: Plan, machine: Machine, reader: Reader) -> Sequence[str]:
-    """List, in words, everything that uses what must be released and that no action of the plan ends."""
-    found = list(_cannot_discard(plan, machine, reader))
+    """List, in words, everything that speaks against beginning, and what to do about it."""
+    used = _uses(plan, machine, reader)
+    remedy = ["End that, and run the same command again."] if used else []
+    return [*_cannot_discard(plan, machine, reader), *used, *remedy]
+
+
+def _uses(plan: Plan, machine: Machine, reader: Reader) -> Sequence[str]:
+    """Find everything that uses what must be released and that no action of the plan ends."""
+    found: list[str] = []
     released = {action.target for action in plan.actions if action.verb is Verb.DEACTIVATE}
     for layer in _to_be_free(plan, machine):
         device = layer.device
