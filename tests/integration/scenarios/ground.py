@@ -103,7 +103,8 @@ class Ground:
                 "rounds": len(report.rounds),
             }
         )
-        assert [each.problem for each in report.rounds][scenario.rounds - 1 :] == [""]
+        problems = [each.problem for each in report.rounds]
+        assert (len(problems), problems[-1:]) == (scenario.rounds, [""] * (scenario.rounds > 0))
         assert guest.script(STATE).stdout == before
         self._gone(scenario.on)
         self._nothing_to_do(wanted)
@@ -187,7 +188,9 @@ class Ground:
         nodes = self.guest.host.ask(ReadBlockNodes()).nodes
         parts = {node.number: node.name for node in nodes if node.parent in names}
         contents = self.guest.host.ask(SafeProbe(numbers=tuple(parts))).devices
-        assert {parts[each.number]: each.verdict for each in contents if each.verdict is not Verdict.BLANK} == {}
+        # Of an extended partition the kernel shows two sectors: the list that was just written into it.
+        full = {parts[each.number]: each for each in contents if each.size > 1024 and each.verdict is not Verdict.BLANK}
+        assert full == {}
         now = set(self.guest.script(STATE).stdout.splitlines()) - {
             f"/sys/class/block/{name}" for name in parts.values()
         }

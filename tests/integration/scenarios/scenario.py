@@ -39,7 +39,7 @@ class Scenario(Data):
     rewrite: Literal["by sfdisk", "by us"] = "by sfdisk"
     """Who writes the old partitions again. A table nobody could have known of is made by us, who clear their places."""
     rounds: int = 1
-    """How often at the most it is to be looked at anew."""
+    """In how many rounds it goes; none if there is nothing to be seen."""
 
 
 WORDS = r"""

@@ -33,8 +33,10 @@ mount -o subvol=home "$2" /mnt/home
         script="""
 mkfs.btrfs -q -f -L poor -d raid1 -m raid1 "$1" "$2" "$3"
 udevadm settle
-quietly btrfs device scan --forget
 wipefs -qa "$3"
+udevadm settle
+quietly btrfs device scan --forget
+quietly btrfs device scan "$1" "$2"
 mkdir -p /mnt/poor
 mount -o degraded "$1" /mnt/poor
 """,

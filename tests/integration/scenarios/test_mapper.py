@@ -24,8 +24,9 @@ lock --type luks2 "${1}3"
 lock --type luks2 "${1}4"
 unlock "${1}2" older
 unlock "${1}4" 'newer one'
-ext4 '/dev/mapper/newer one'
-mounted '/dev/mapper/newer one' /mnt/newer
+newer=/dev/dm-$(dmsetup info --columns --noheadings -o minor 'newer one' | tr -d ' ')
+ext4 "$newer"
+mounted "$newer" /mnt/newer
 """,
     ),
     Scenario(
@@ -65,8 +66,12 @@ udevadm settle
     Scenario(
         name="mapper_over_a_disk_that_was_pulled",
         story="A mapping over two disks, one of which was pulled out; its name stays taken.",
-        aside="quietly rmmod scsi_debug || true; modprobe scsi_debug dev_size_mb=64; udevadm settle; sleep 0.2",
+        refuses=("dm torn", "cannot be told", "when in doubt nothing is written"),
+        remedy="dmsetup remove torn; udevadm settle",
+        afterwards="rmmod scsi_debug",
         script="""
+modprobe scsi_debug dev_size_mb=64
+udevadm settle
 for each in /sys/block/sd*; do grep -q scsi_debug "$each/device/model" && stick=${each##*/}; done
 printf '0 65536 linear %s 2048\\n65536 65536 linear %s 2048\\n' "$1" "/dev/$stick" | dmsetup create torn
 udevadm settle
@@ -116,9 +121,9 @@ swapon /dev/mapper/plain
         story="Somebody joined two disks by hand, put another table on that, and a filesystem on it.",
         on=("a", "b"),
         script="""
-printf '0 65536 linear %s 2048\\n65536 65536 linear %s 2048\\n' "$1" "$2" | dmsetup create 'both disks'
+printf '0 65536 linear %s 2048\\n65536 65536 linear %s 2048\\n' "$1" "$2" | dmsetup create both-disks
 udevadm settle
-echo "0 120000 linear $(readlink -f '/dev/mapper/both disks') 1024" | dmsetup create upper
+echo "0 120000 linear /dev/mapper/both-disks 1024" | dmsetup create upper
 udevadm settle
 ext4 /dev/mapper/upper
 mounted /dev/mapper/upper /mnt/upper
@@ -178,6 +183,23 @@ mounted /dev/mapper/container /mnt/container
 """,
     ),
     Scenario(
+        name="bcache_over_two_disks",
+        story="A slow disk with a cache on a fast one, made by a plugin's technology, mounted.",
+        on=("a", "b"),
+        script="""
+modprobe bcache
+gpt "$1" size=200MiB
+make-bcache --wipe-bcache --bdev "${1}1" --cache "$2" > /dev/null
+udevadm settle
+for each in "${1}1" "$2"; do
+    [ -e "/sys/class/block/${each#/dev/}/bcache" ] || echo "$each" > /sys/fs/bcache/register
+done
+udevadm settle
+ext4 /dev/bcache0
+mounted /dev/bcache0 /mnt/bcache
+""",
+    ),
+    Scenario(
         name="loop_device_of_a_partition",
         story="A loop device that shows a partition from its second MiB on, with a filesystem that is mounted.",
         script="""
@@ -200,9 +222,9 @@ gpt /dev/loop7 size=150MiB
 group nested /dev/loop7p1
 volume --name data --size 100m nested
 lock --type luks1 /dev/nested/data
-unlock /dev/nested/data nested-data
-ext4 /dev/mapper/nested-data
-mounted /dev/mapper/nested-data /mnt/nested
+unlock /dev/nested/data inmost
+ext4 /dev/mapper/inmost
+mounted /dev/mapper/inmost /mnt/nested
 """,
     ),
 )

@@ -190,7 +190,7 @@ sync -f /mnt/changes
     Scenario(
         name="mapping_that_cannot_be_read",
         story="A mapping with a hole, behind which there may be anything.",
-        refuses=("holed", "cannot be read"),
+        refuses=("dm holed", "cannot be told", "when in doubt nothing is written"),
         remedy="dmsetup remove holed; udevadm settle",
         script="""
 gpt "$1" size=64MiB
@@ -217,20 +217,13 @@ udevadm settle
 """,
     ),
     Scenario(
-        name="bcache_that_runs",
-        story="A backing device that bcache has taken, for which there is no plugin.",
-        refuses=("bcache0",),
-        remedy="""
-echo 1 > /sys/block/bcache0/bcache/stop
-while [ -e /sys/block/bcache0 ]; do sleep 0.05; done
-udevadm settle
-""",
+        name="holder_that_nobody_knows",
+        story="Something stands on a partition for which there is no plugin: an array that fails on purpose.",
+        refuses=("md126",),
+        remedy="mdadm --stop --quiet /dev/md126; udevadm settle",
         script="""
-modprobe bcache
 gpt "$1" size=64MiB
-make-bcache --bdev "${1}1" > /dev/null
-udevadm settle
-[ -e /sys/block/bcache0 ] || echo "${1}1" > /sys/fs/bcache/register
+mdadm --build /dev/md126 --quiet --level=faulty --raid-devices=1 "${1}1"
 udevadm settle
 """,
     ),

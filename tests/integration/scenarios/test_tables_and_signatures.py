@@ -25,6 +25,7 @@ SCENARIOS = (
         story="Both copies of the table are gone, also from the kernel; what was in the partitions lies where nobody"
         " looks, until the same partitions are made again.",
         rewrite="by us",
+        rounds=0,
         script="""
 gpt "$1" size=100MiB size=100MiB size=100MiB
 keep_table "$1"
@@ -108,11 +109,11 @@ mount "${1}5" /mnt/old/home
         name="label_of_a_sun",
         story="A disk from a SPARC.",
         script="""
-printf 'label: sun\\n1: start=0, size=65536\\n2: start=65536, size=65536\\n' | sfdisk -q --force "$1" || true
-blockdev --rereadpt "$1"
+printf 'label: sun\\n1: start=0, size=64260\\n2: start=64260, size=64260\\n' > "/run/table-${1#/dev/}"
+sfdisk -q "$1" < "/run/table-${1#/dev/}"
 udevadm settle
 blkid -p "$1" | grep -q sun
-rm -f "/run/table-${1#/dev/}"
+ext4 "${1}2"
 """,
     ),
     Scenario(
