@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def ground(request: pytest.FixtureRequest, boot_shared: BootGuest) -> Ground:
     """A guest that the scenarios of a file share; `MORE_DISKS` of the file has those beyond the usual ones."""
-    return Ground(boot_shared, getattr(request.module, "MORE_DISKS", ()))
+    module = cast("object", request.module)  # pyright: ignore[reportUnknownMemberType] - pytest leaves its type open
+    return Ground(boot_shared, getattr(module, "MORE_DISKS", ()))
 
 
 @pytest.fixture

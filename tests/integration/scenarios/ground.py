@@ -66,11 +66,6 @@ udevadm settle
 """
 
 
-def blank(machine: pn.Machine, disks: Sequence[Disk]) -> pn.Wanted:
-    """Want nothing on these disks."""
-    return pn.Draft(machine, take=disks, named=disks).wanted()
-
-
 class Ground:
     """A guest with target disks and a bystander, booted anew after a scenario that spoiled it."""
 
@@ -93,7 +88,8 @@ class Ground:
             self._refused(scenario)
             if scenario.remedy:
                 self._run(scenario.remedy, scenario.on)
-        wanted = blank(pn.probe(guest.host), self._disks(pn.probe(guest.host), scenario.on))
+        machine = pn.probe(guest.host)
+        wanted = pn.blank(machine, self._disks(machine, scenario.on))
         report = self._carry_out(wanted)
         note(
             {
@@ -154,7 +150,7 @@ class Ground:
         hashes = {name: self.guest.hash_disk(name) for name in scenario.on}
         state = self.guest.script(STATE).stdout
         machine = pn.probe(self.guest.host)
-        wanted = blank(machine, self._disks(machine, scenario.takes or scenario.on))
+        wanted = pn.blank(machine, self._disks(machine, scenario.takes or scenario.on))
         with pytest.raises(pn.Refused) as caught:
             self._carry_out(wanted)
         said = str(caught.value)
@@ -167,9 +163,9 @@ class Ground:
 
     def _gone(self, names: Sequence[str]) -> None:
         """Nothing is on these disks, as far as anybody can tell."""
-        graph = pn.probe(self.guest.host).graph
-        disks = self._disks(pn.probe(self.guest.host), names)
-        there = {graph[each].title for disk in disks for each in graph.above(disk.id)}
+        machine = pn.probe(self.guest.host)
+        disks = self._disks(machine, names)
+        there = {machine.graph[each].title for disk in disks for each in machine.graph.above(disk.id)}
         assert not there
         numbers = tuple(disk.device.number for disk in disks if disk.device)
         assert {each.verdict for each in self.guest.host.ask(SafeProbe(numbers=numbers)).devices} == {Verdict.BLANK}

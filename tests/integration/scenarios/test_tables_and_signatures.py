@@ -109,7 +109,7 @@ mount "${1}5" /mnt/old/home
         name="label_of_a_sun",
         story="A disk from a SPARC.",
         script="""
-printf 'label: sun\\n1: start=0, size=64260\\n2: start=64260, size=64260\\n' > "/run/table-${1#/dev/}"
+printf 'label: sun\\n1: start=64260, size=64260\\n2: start=128520, size=64260\\n' > "/run/table-${1#/dev/}"
 sfdisk -q "$1" < "/run/table-${1#/dev/}"
 udevadm settle
 blkid -p "$1" | grep -q sun
