@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pre_nixos.flow.probe import probe
     from pre_nixos.flow.propose import propose
     from pre_nixos.flow.schedule import schedule
+    from pre_nixos.flow.secrets import Asked
     from pre_nixos.flow.verify import verify
     from pre_nixos.model.action import Action, Verb
     from pre_nixos.model.codec import Unreadable
@@ -42,6 +43,7 @@ _HOMES = {
     "flow.probe": ("probe",),
     "flow.propose": ("propose",),
     "flow.schedule": ("schedule",),
+    "flow.secrets": ("Asked",),
     "flow.verify": ("verify",),
     "model.action": ("Action", "Verb"),
     "model.codec": ("Unreadable",),
@@ -57,6 +59,7 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Action",
+    "Asked",
     "BlockDevice",
     "DeviceGraph",
     "Disk",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from pre_nixos.cli.asking import secrets_for
 from pre_nixos.cli.complaint import Complaint, Outcome, Usage
 from pre_nixos.cli.source import look, require_root
 
@@ -125,6 +126,8 @@ def _carry_out(
     from pre_nixos.hooks.registry import PluginError
     from pre_nixos.model.layer import Disk
 
+    # Before the progress is shown, which would be drawn over the question.
+    secrets = secrets_for(plan, session)
     heard = session.err.descriptor() if session.err.is_terminal else None
     try:
         with ExitStack() as stack:
@@ -136,7 +139,7 @@ def _carry_out(
                 display(event)
                 log(event)
 
-            report = _apply(plan, consent, observe, stop, session)
+            report = _apply(plan, consent, secrets, observe, stop, session)
     except Failed as failed:
         _keep(failed.report, arguments, session)
         raise _failed(failed.report, arguments, names) from failed
@@ -152,10 +155,25 @@ def _carry_out(
     return 0
 
 
-def _apply(plan: Plan, consent: str, observe: Callable[[Event], None], stop: Interrupts, session: Session) -> Report:
+def _apply(
+    plan: Plan,
+    consent: str,
+    secrets: Mapping[str, str],
+    observe: Callable[[Event], None],
+    stop: Interrupts,
+    session: Session,
+) -> Report:
     from pre_nixos.flow.apply import apply
 
-    return apply(plan, consent=consent, host=session.host, observer=observe, cancel=stop, registry=session.registry)
+    return apply(
+        plan,
+        consent=consent,
+        host=session.host,
+        observer=observe,
+        cancel=stop,
+        secrets=secrets,
+        registry=session.registry,
+    )
 
 
 def _keep(report: Report, arguments: argparse.Namespace, session: Session) -> None:

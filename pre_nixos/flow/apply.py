@@ -19,6 +19,7 @@ from pre_nixos.flow.preflight import obstacles
 from pre_nixos.flow.probe import probe
 from pre_nixos.flow.run import Runner
 from pre_nixos.flow.schedule import schedule
+from pre_nixos.flow.secrets import Secrets, Unresolved
 from pre_nixos.hooks.calls import Calls
 from pre_nixos.hooks.registry import PluginError, installed
 from pre_nixos.host.api import AppendLine, DropLock, Hold, HoldOffAssembly, LetGo, TakeLock
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from pre_nixos.flow.consent import Consent
     from pre_nixos.flow.outcome import Event
+    from pre_nixos.flow.secrets import Asked
     from pre_nixos.hooks.registry import Registry
     from pre_nixos.host.api import Deed, Host
     from pre_nixos.host.questions import Content
@@ -45,7 +47,7 @@ ROUNDS = 4
 """How often at the most a machine is looked at again before giving up."""
 
 
-def apply(
+def apply(  # noqa: PLR0913 - everything but the plan and the consent has a default
     plan: Plan,
     *,
     consent: Consent,
@@ -53,20 +55,22 @@ def apply(
     observer: Callable[[Event], None] = lambda _: None,
     cancel: Callable[[], bool] = lambda: False,
     secrets: Mapping[str, str] = {},
+    ask: Callable[[Asked], str | None] | None = None,
     patience: Patience = Patience(),  # noqa: B008 - it is immutable
     registry: Registry | None = None,
 ) -> Report:
     """Carry out a plan. Raises Refused if nothing was written, Failed if something may have been.
 
     `consent` is the plan's digest, or a function that is shown the plan. `cancel` is asked between actions, and
-    while a guard is asked again, which `patience` limits.
+    while a guard is asked again, which `patience` limits. `secrets` gives values by reference; what is not in it is
+    read from where the reference says, and `ask` is called for what only a person knows.
     """
     if host is None:
         from pre_nixos.host.local import LocalHost
 
         host = LocalHost()
     registry = registry or installed()
-    run = _Apply(host, registry, observer=observer, cancel=cancel, secrets=secrets, patience=patience)
+    run = _Apply(host, registry, observer=observer, cancel=cancel, secrets=Secrets(secrets, ask), patience=patience)
     if not host.ask(LookAround()).root:
         raise Refused(["Only root can change disks: run this as root."])
     run.must(TakeLock(path=LOCK, holder="apply"))
@@ -86,7 +90,7 @@ class _Apply:
         *,
         observer: Callable[[Event], None],
         cancel: Callable[[], bool],
-        secrets: Mapping[str, str],
+        secrets: Secrets,
         patience: Patience,
     ) -> None:
         self.host = host
@@ -140,7 +144,8 @@ class _Apply:
         if not plan.actions and not plan.looks_again:
             return self._nothing_to_do(plan, machine)
         digest = require_consent(plan, consent, journal)
-        if not isinstance(consent, str):
+        self._resolve(plan)
+        if not isinstance(consent, str) or self.secrets.asked:
             machine = self._unchanged(plan)
         consented = Consented(
             digest=digest, purpose=purpose(plan), takes=plan.wanted.takes, suspects=tuple(journal.unfinished)
@@ -158,6 +163,16 @@ class _Apply:
         finally:
             self.host.do(HoldOffAssembly(on=False), {}, {})
             self.host.do(LetGo(), {}, {})
+
+    def _resolve(self, plan: Plan) -> None:
+        """Get the secrets that a plan needs. Raises Refused if one cannot be had."""
+        try:
+            self.secrets.resolve(plan)
+        except Unresolved as error:
+            raise Refused(error.reasons) from None
+        finally:
+            while self.secrets.warnings:
+                self.observer(Noted(text=self.secrets.warnings.pop(0)))
 
     def _nothing_to_do(self, plan: Plan, machine: Machine) -> Report:
         short = shortcomings(machine.graph, plan.wanted)
@@ -185,6 +200,10 @@ class _Apply:
         while True:
             self.observer(Planned(round=len(rounds) + 1, actions=len(plan.actions)))
             in_the_way = obstacles(plan, machine, self.host)
+            try:
+                self._resolve(plan)  # what only came to light in an earlier round may need more than the first plan did
+            except Refused as refused:
+                in_the_way = (*in_the_way, *refused.reasons)
             if in_the_way:
                 problem = "\n".join(in_the_way)
                 if not wrote:
@@ -195,7 +214,7 @@ class _Apply:
                 Calls(self.registry),
                 observer=self.observer,
                 cancel=self.cancel,
-                secrets=self.secrets,
+                secrets=self.secrets.values,
                 disks=numbers,
                 patience=self.patience,
             )

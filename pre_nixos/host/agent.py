@@ -56,7 +56,8 @@ class Request(Data):
     """The name of something the agent's owner added, such as the lab's own requests."""
     argument: msgspec.Raw = msgspec.Raw(b"null")
     places: dict[str, str] = {}
-    secrets: dict[str, str] = {}
+    secrets: dict[str, bytes] = {}
+    """As bytes, which need not be text; only the lines between the two ends ever have them so."""
     part: bytes = b""
     """A piece of a request's line, for channels that lose what comes faster than it is read; acknowledged with null."""
     last: bool = True
@@ -123,10 +124,11 @@ class RemoteHost:
 
     def do(self, work: Step | Deed, places: Mapping[str, str], secrets: Mapping[str, str]) -> Outcome:
         """Have one step or deed done."""
+        kept = {each: value.encode("utf-8", "surrogateescape") for each, value in secrets.items()}
         if isinstance(work, Deed):
-            request = Request(id=self._next(), deed=work, places=dict(places), secrets=dict(secrets))
+            request = Request(id=self._next(), deed=work, places=dict(places), secrets=kept)
         else:
-            request = Request(id=self._next(), step=work, places=dict(places), secrets=dict(secrets))
+            request = Request(id=self._next(), step=work, places=dict(places), secrets=kept)
         return self._exchange(request, Outcome, _allowance(work))
 
     def call(self, name: str, argument: Data, answer: type[A], timeout: float = GRACE) -> A:
@@ -247,7 +249,8 @@ def _answer(host: Host, request: Request, calls: Mapping[str, Callable[[msgspec.
         return host.ask(cast("Question[Any]", request.ask))
     work = request.step if request.step is not None else request.deed
     if work is not None:
-        return host.do(work, request.places, request.secrets)
+        secrets = {each: value.decode("utf-8", "surrogateescape") for each, value in request.secrets.items()}
+        return host.do(work, request.places, secrets)
     if request.call in calls:
         return calls[request.call](request.argument)
     raise LookupError(f"this agent offers no {request.call!r}" if request.call else "the request asks for nothing")

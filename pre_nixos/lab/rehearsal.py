@@ -12,6 +12,7 @@ from pre_nixos.flow.outcome import Failed, Noted, Refused
 from pre_nixos.flow.probe import probe
 from pre_nixos.flow.propose import propose
 from pre_nixos.flow.schedule import schedule
+from pre_nixos.flow.secrets import made_up
 from pre_nixos.flow.verify import verify
 from pre_nixos.hooks.registry import installed
 from pre_nixos.lab.description import LabError
@@ -82,7 +83,14 @@ def rehearse(
         wanted = propose(before, policy, twin_options(twin, options), registry=registry)
         plan = schedule(before, wanted, registry=registry)
         shown(before, plan)
-        report = apply(plan, consent=plan.digest, host=guest.host, observer=observer, registry=registry)
+        report = apply(
+            plan,
+            consent=plan.digest,
+            host=guest.host,
+            observer=observer,
+            secrets=made_up(plan),
+            registry=registry,
+        )
         after = _posing(probe(guest.host, registry=registry), machine)
         return Rehearsal(
             before=before,
@@ -102,7 +110,7 @@ def make_as_before(guest: Guest, twin: Twin, registry: Registry) -> Sequence[str
     try:
         wanted, left_out = twin.as_before(blank, registry)
         plan = schedule(blank, wanted, registry=registry)
-        apply(plan, consent=plan.digest, host=guest.host, registry=registry)
+        apply(plan, consent=plan.digest, host=guest.host, secrets=made_up(plan), registry=registry)
     except (InvalidLayout, Refused, Failed) as error:
         # This is about the twin, not about what is to be rehearsed on it.
         raise LabError(f"what stands on the machine could not be made on its twin: {error}") from error

@@ -140,6 +140,10 @@ class Layer(Data, tag_field="kind"):
         """Name what only one thing on a machine can have, such as `vg:main`, `mapper:main-slash` or `at:/mnt`."""
         return frozenset()
 
+    def opened_with(self) -> tuple[str, ...]:
+        """Name the secrets it takes to activate it, by reference, so that a person is asked before anything begins."""
+        return ()
+
     def mark(self) -> Mapping[str, str] | None:
         """Say by which sysfs attributes the device it offers is known (`*` is any value); None if it offers none."""
         return None

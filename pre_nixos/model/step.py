@@ -22,10 +22,17 @@ class Node(Data, tag="node", tag_field="is"):
     layer: str
 
 
+SCHEMES = ("file", "keyfile", "env", "fd", "prompt")
+"""How a reference to a secret begins: a file without its last line break, a file to the byte, a variable of the
+environment, an open descriptor, or a person who is asked."""
+
+
 class Secret(Data, tag="secret", tag_field="is"):
-    """A reference to a secret (`file:`, `env:`, `fd:`, `prompt:`), never the secret itself."""
+    """A reference to a secret (`file:`, `keyfile:`, `env:`, `fd:`, `prompt:`), never the secret itself."""
 
     reference: str
+    new: bool = False
+    """Whether something is to be locked with it from now on: a person is then asked for it twice."""
 
 
 class Range(Data):
@@ -58,7 +65,8 @@ class TableEntry(Data):
 class Run(Data, tag="run", tag_field="step"):
     """Start one program: no shell, a clean environment, a closed or given stdin, a limit on its time."""
 
-    argv: tuple[str | Node, ...]
+    argv: tuple[str | Node | Secret, ...]
+    """A secret among the words becomes the path of a file in memory that only this program has open."""
     stdin: str | Secret | None = None
     timeout: float = 300.0
 
@@ -183,6 +191,13 @@ Step: TypeAlias = (
     | SwapOn
     | SwapOff
 )
+
+
+def secrets_in(step: Step) -> tuple[Secret, ...]:
+    """Give the secrets a step needs."""
+    if not isinstance(step, Run):
+        return ()
+    return tuple(each for each in (step.stdin, *step.argv) if isinstance(each, Secret))
 
 
 def nodes_in(step: Step) -> tuple[str, ...]:

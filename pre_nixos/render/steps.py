@@ -29,7 +29,9 @@ def step_in_words(step: Step) -> str:
     return printable(" ".join([str(tag), ", ".join(said)]))
 
 
-def _word(word: str | Node) -> str:
+def _word(word: str | Node | Secret) -> str:
+    if isinstance(word, Secret):
+        return f"<the secret {word.reference}>"
     if isinstance(word, Node):
         return f"<{word.layer}>"
     return word if word and not set(word) & set(" \t\n'\"\\<>|&;$*?") else repr(word)

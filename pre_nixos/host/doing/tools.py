@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Protocol
 
 from pre_nixos.host.doing.problems import NotDoneError
@@ -36,12 +38,20 @@ def run(
     effort: Effort,
 ) -> str:
     """Run a program of a plan; anything but status 0 is a failure, told with the end of what it said."""
-    argv = resolve(work.argv, path_of)
-    stdin = given(work.stdin, secrets)
-    command = masked(shlex.join(argv), secrets.values())
-    effort.processes += 1
-    effort.wrote = True
-    ran = runner(argv, stdin=stdin, timeout=work.timeout, pass_fds=inherited)
+    with ExitStack() as files:
+        handed: list[int] = []
+
+        def path_to(secret: Secret) -> str:
+            handed.append(_in_memory(secret, secrets))
+            files.callback(os.close, handed[-1])
+            return f"/proc/self/fd/{handed[-1]}"
+
+        argv = resolve(work.argv, path_of, path_to)
+        stdin = given(work.stdin, secrets)
+        command = masked(shlex.join(argv), secrets.values())
+        effort.processes += 1
+        effort.wrote = True
+        ran = runner(argv, stdin=stdin, timeout=work.timeout, pass_fds=(*inherited, *handed))
     if ran.error == "missing":
         effort.processes -= 1
         effort.wrote = False
@@ -57,9 +67,29 @@ def run(
     return command
 
 
-def resolve(argv: Iterable[str | Node], path_of: Callable[[Node], str]) -> tuple[str, ...]:
-    """Put the path of each device in the place of its layer."""
-    return tuple(path_of(word) if isinstance(word, Node) else word for word in argv)
+def resolve(
+    argv: Iterable[str | Node | Secret], path_of: Callable[[Node], str], path_to: Callable[[Secret], str]
+) -> tuple[str, ...]:
+    """Put the path of each device in the place of its layer, and of each secret in the place of its reference."""
+    return tuple(
+        path_of(word) if isinstance(word, Node) else path_to(word) if isinstance(word, Secret) else word
+        for word in argv
+    )
+
+
+def _in_memory(secret: Secret, secrets: Mapping[str, str]) -> int:
+    """Put a secret into a file that has no name anywhere, for a program that reads it from a file."""
+    from pre_nixos.host.started import above_streams
+
+    content = given(secret, secrets) or b""
+    descriptor = above_streams(os.memfd_create("secret"))
+    try:
+        while content:
+            content = content[os.write(descriptor, content) :]
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def given(stdin: str | Secret | None, secrets: Mapping[str, str]) -> bytes | None:

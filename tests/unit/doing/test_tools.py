@@ -100,3 +100,18 @@ def test_the_tail_starts_at_a_line() -> None:
     assert tail("short\n") == "short"
     assert tail("a\n" * TAIL).startswith("... a\n")
     assert len(tail("y" * 3 * TAIL)) == TAIL + 4
+
+
+def test_a_second_secret_is_a_file_that_has_no_name() -> None:
+    read: list[bytes] = []
+
+    def reading(argv: Sequence[str], *, stdin: bytes | None, timeout: float, pass_fds: Sequence[int]) -> Ran:
+        del stdin, timeout
+        assert argv[2] == f"/proc/self/fd/{pass_fds[-1]}"
+        with open(argv[2], "rb") as file:
+            read.append(file.read())
+        return Ran(status=0)
+
+    work = Run(argv=("cryptsetup", "luksAddKey", Secret(reference="keyfile:/new")))
+    run(work, path_of, {"keyfile:/new": "b\udcffinary\n"}, reading, (7,), Effort())
+    assert read == [b"b\xffinary\n"]

@@ -94,6 +94,13 @@ def test_an_answer_arrives_as_what_the_question_promises(question: questions.Que
         assert remote.ask(question) == answer
 
 
+def test_a_secret_need_not_be_text() -> None:
+    host, secrets = Recorder(), {"keyfile:/key": "\x00\udcff\udc80\n"}
+    with served(host) as remote:
+        remote.do(Run(argv=("true",), stdin=Secret(reference="keyfile:/key")), {}, secrets)
+    assert host.done[0][2] == secrets
+
+
 @pytest.mark.parametrize("length", [1, 150, 250, 5000])
 def test_a_narrow_channel_gets_a_request_in_acknowledged_pieces(length: int) -> None:
     question, text = questions.ReadFile(path="/ü" * length), questions.Text(content="fine")
