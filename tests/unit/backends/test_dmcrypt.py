@@ -6,6 +6,7 @@ import pytest
 
 from pre_nixos.backends import dmcrypt
 from pre_nixos.backends.dmcrypt import HEADERS, Luks, Plain
+from pre_nixos.backends.dmcrypt.header import LENGTH, MAGIC, Header, parse
 from pre_nixos.model.identity import assemble
 from pre_nixos.plugin import (
     MIB,
@@ -15,19 +16,24 @@ from pre_nixos.plugin import (
     Await,
     Disk,
     Node,
+    Plan,
     Replace,
+    RequireBlank,
     RequireFree,
     Run,
+    Secret,
     State,
     Verb,
+    Wanted,
     Zero,
 )
 from tests.unit.backends.replayed import cases, expected_and_found, only
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
-    from pre_nixos.plugin import DeviceGraph, Layer
+    from pre_nixos.plugin import DeviceGraph, Found, Layer, Reader
 
 UUID = "11111111-1111-4111-8111-111111111111"
 
@@ -36,9 +42,16 @@ def machine(layer: Layer) -> DeviceGraph:
     return assemble([(Disk(id="disk:a", serial="A"), ()), (layer, (0,))])
 
 
+class Finder:
+    """The plugin's way in, by the name these tests know."""
+
+    def probe(self, reader: Reader) -> Iterable[Found]:
+        return dmcrypt.find(reader)
+
+
 @pytest.mark.parametrize("case", cases("dmcrypt"), ids=lambda path: path.stem)
 def test_probe(case: Path) -> None:
-    expected, found = expected_and_found(case, dmcrypt)
+    expected, found = expected_and_found(case, Finder())
     assert found == expected
 
 
@@ -96,13 +109,13 @@ def test_another_name_is_no_reason_to_lose_anything() -> None:
     before = machine(Luks(mapper="old name", version="2", state=State.ACTIVE))
     after = machine(Luks(mapper="new", version="2"))
     old, new = before["disk:a/luks"], after["disk:a/luks"]
-    action = only(dmcrypt.rename(old, new, before, after))
+    action = only(dmcrypt.change(old, new, before, after))
     assert action.steps[0] == Run(argv=("dmsetup", "rename", "--", "old name", "new"))
 
 
 def test_another_version_is_made_anew() -> None:
     before, after = machine(Luks(version="1", state=State.INACTIVE)), machine(Luks(mapper="new", version="2"))
-    answer = dmcrypt.rename(before["disk:a/luks"], after["disk:a/luks"], before, after)
+    answer = dmcrypt.change(before["disk:a/luks"], after["disk:a/luks"], before, after)
     assert answer == Replace(why="version is 1, wanted 2")
 
 
@@ -119,3 +132,172 @@ def test_usable_is_what_a_default_header_leaves() -> None:
     # Measured: cryptsetup 2.6.1 offers 786432 sectors of a device of 819200.
     assert Luks(version="2").usable([400 * MIB]) == 786432 * 512
     assert Luks().usable([MIB]) == 0
+
+
+DISK, OPEN = Node(layer="disk:a"), Node(layer="disk:a/luks")
+
+
+def test_making() -> None:
+    wanted = Luks(
+        mapper="cryptroot",
+        label="luks",
+        uuid=UUID.upper(),
+        cipher="aes-xts-plain64",
+        key_size=512,
+        sector_size=4096,
+        pbkdf="argon2id",
+        iter_time=500,
+        pbkdf_memory=65536,
+        pbkdf_parallel=2,
+        arguments=("--luks2-keyslots-size", "1m"),
+        keys=("prompt:Passphrase", "keyfile:/run/key"),
+        allow_discards=True,
+        bypass_workqueues=True,
+        open_arguments=("--timeout", "9"),
+    )
+    graph = machine(wanted)
+    action = only(dmcrypt.make(graph["disk:a/luks"], graph))
+    assert action.summary == "encrypt disk A with LUKS2 labelled luks, open as cryptroot"
+    cost = ("--pbkdf", "argon2id", "--iter-time", "500", "--pbkdf-memory", "65536", "--pbkdf-parallel", "2")
+    assert action.steps == (
+        RequireFree(target=DISK),
+        RequireBlank(target=DISK),
+        Run(
+            argv=(
+                *("cryptsetup", "luksFormat", "--batch-mode", "--type", "luks2", "--label", "luks", "--uuid", UUID),
+                *("--cipher", "aes-xts-plain64", "--key-size", "512", "--sector-size", "4096", *cost),
+                *("--key-file", "-", "--luks2-keyslots-size", "1m", DISK),
+            ),
+            stdin=Secret(reference="prompt:Passphrase", new=True),
+            timeout=600,
+        ),
+        Run(
+            argv=(
+                *("cryptsetup", "luksAddKey", "--batch-mode", *cost, "--key-file", "-"),
+                *(DISK, Secret(reference="keyfile:/run/key", new=True)),
+            ),
+            stdin=Secret(reference="prompt:Passphrase"),
+            timeout=600,
+        ),
+        Run(
+            argv=(
+                *("cryptsetup", "open", "--type", "luks", "--allow-discards", "--perf-no_read_workqueue"),
+                *("--perf-no_write_workqueue", "--key-file", "-", "--timeout", "9", "--", DISK, "cryptroot"),
+            ),
+            stdin=Secret(reference="prompt:Passphrase"),
+        ),
+        Await(target=OPEN),
+        Zero(target=OPEN, ranges=WINDOWS),
+    )
+
+
+def test_opening() -> None:
+    graph = machine(Luks(mapper="crypt", version="2", label="luks", keys=("file:/key", "env:OTHER")))
+    layer = graph["disk:a/luks"]
+    action = only(dmcrypt.open_volume(layer, graph))
+    assert action.verb is Verb.ACTIVATE
+    assert action.summary == "open LUKS2 'luks' on disk A as crypt"
+    argv = ("cryptsetup", "open", "--type", "luks", "--key-file", "-", "--", DISK, "crypt")
+    assert action.steps == (Run(argv=argv, stdin=Secret(reference="file:/key")), Await(target=OPEN))
+    assert layer.opened_with() == ("file:/key",)
+
+
+def changed(old: Luks, new: Luks) -> Action | Replace:
+    before, after = machine(old), machine(new)
+    answer = dmcrypt.change(before["disk:a/luks"], after["disk:a/luks"], before, after)
+    return answer if isinstance(answer, Replace) else only(answer)
+
+
+THERE = Luks(
+    mapper="crypt",
+    version="2",
+    label="old",
+    cipher="aes-xts-plain64",
+    key_size=512,
+    sector_size=4096,
+    pbkdf="argon2id",
+    slots=1,
+)
+
+
+def test_a_label_and_more_keys_in_place() -> None:
+    action = changed(THERE, Luks(mapper="crypt", label="new", pbkdf="argon2id", keys=("env:A", "env:B", "env:C")))
+    assert isinstance(action, Action)
+    assert action.summary == "change LUKS2 on disk A: label it new, give it 2 more of its 3 keys"
+    assert not action.destroys
+    add = ("cryptsetup", "luksAddKey", "--batch-mode", "--pbkdf", "argon2id", "--key-file", "-", DISK)
+    assert action.steps == (
+        Run(argv=("cryptsetup", "config", "--batch-mode", "--label", "new", DISK)),
+        *(
+            Run(argv=(*add, Secret(reference=each, new=True)), stdin=Secret(reference="env:A"), timeout=600)
+            for each in ("env:B", "env:C")
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("wanted", "why"),
+    [
+        (Luks(cipher="serpent-xts-plain64"), "cipher is aes-xts-plain64, wanted serpent-xts-plain64"),
+        (Luks(key_size=256, label="new"), "label is old, wanted new; key_size is 512, wanted 256"),
+        (Luks(sector_size=512), "sector_size is 4096, wanted 512"),
+        (Luks(pbkdf="pbkdf2"), "pbkdf is argon2id, wanted pbkdf2"),
+        (Luks(version="1"), "version is 2, wanted 1"),
+        (Luks(uuid=UUID), f"uuid is not set, wanted {UUID}"),
+        (Luks(), ""),
+    ],
+)
+def test_whatever_else_differs_is_made_anew(wanted: Luks, why: str) -> None:
+    assert changed(THERE, wanted) == Replace(why=why)
+
+
+def test_the_first_version_cannot_be_labelled() -> None:
+    assert isinstance(changed(Luks(version="1"), Luks(label="new")), Replace)
+
+
+def test_what_is_not_known_of_a_header_is_no_difference() -> None:
+    wanted = Luks(cipher="aes-xts-plain64", key_size=512, sector_size=512, pbkdf="pbkdf2", keys=("env:A",))
+    assert not wanted.mismatches(Luks(version="2"))
+    assert not Luks(keys=("env:A",)).mismatches(Luks(slots=3))
+    assert [str(each) for each in Luks(keys=("env:A", "env:B")).mismatches(Luks(slots=1))] == ["keys is 1, wanted 2"]
+
+
+def test_what_is_no_reference_gets_into_no_plan() -> None:
+    with pytest.raises(ValueError, match="no reference to a secret") as raised:
+        Luks(keys=("hunter2",))
+    assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("layer", "said"),
+    [
+        (Luks(mapper="crypt", keys=("env:A",)), []),
+        (Luks(mapper="crypt"), ["it has no key to be opened with"]),
+        (Luks(keys=("env:A",)), ["it has no name to be opened under"]),
+        (Luks(mapper="a/b", keys=("env:A",)), ["'a/b' is no name for an open volume"]),
+        (Luks(mapper="c", keys=("env:A",), version="3"), ["there is no LUKS3"]),
+        (
+            Luks(mapper="c", keys=("env:A",), version="1", label="l", sector_size=4096, pbkdf="argon2id"),
+            ["LUKS1 has no labels", "LUKS1 encrypts sectors of 512 bytes", "LUKS1 knows no pbkdf but pbkdf2"],
+        ),
+        (
+            Luks(mapper="c", keys=("env:A",), label="x" * 48, pbkdf="md5", sector_size=520),
+            [
+                f"the label {'x' * 48!r} is longer than the 47 bytes there are for it",
+                "there is no pbkdf 'md5'",
+                "520 bytes are no size of a sector",
+            ],
+        ),
+    ],
+)
+def test_objections(layer: Luks, said: list[str]) -> None:
+    graph = machine(layer)
+    actions = tuple(dmcrypt.make(graph["disk:a/luks"], graph) or ())
+    plan = Plan(before=graph, wanted=Wanted(graph=graph), actions=actions)
+    assert [str(each.text).partition(": ")[2] for each in dmcrypt.object_to(plan)] == [f"{each}." for each in said]
+
+
+def test_a_header_that_is_none_says_nothing() -> None:
+    assert parse(b"") == Header()
+    assert parse(bytes(LENGTH)) == Header()
+    assert parse((MAGIC + b"\0\2").ljust(4096, b"\0") + b"{".ljust(LENGTH, b"\0")) == Header()

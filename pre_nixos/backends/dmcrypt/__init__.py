@@ -1,0 +1,34 @@
+"""Encrypted devices: LUKS volumes, open or closed, and plain dm-crypt mappings."""
+
+from pre_nixos.backends.dmcrypt.activate import open_volume
+from pre_nixos.backends.dmcrypt.deactivate import close, close_plain
+from pre_nixos.backends.dmcrypt.format import make
+from pre_nixos.backends.dmcrypt.kinds import Luks, Plain
+from pre_nixos.backends.dmcrypt.modify import change
+from pre_nixos.backends.dmcrypt.objections import object_to
+from pre_nixos.backends.dmcrypt.probe import find
+from pre_nixos.backends.dmcrypt.teardown import HEADERS, erase, erase_plain
+from pre_nixos.plugin import Backend, hooks, implements
+
+
+@implements(hooks.backend)
+def backend() -> Backend:
+    """Own LUKS volumes and plain mappings."""
+    return Backend(kinds=[Luks, Plain], tools=["cryptsetup", "dmsetup"])
+
+
+__all__ = [
+    "HEADERS",
+    "Luks",
+    "Plain",
+    "backend",
+    "change",
+    "close",
+    "close_plain",
+    "erase",
+    "erase_plain",
+    "find",
+    "make",
+    "object_to",
+    "open_volume",
+]

@@ -1,0 +1,100 @@
+"""Making LUKS volumes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pre_nixos.backends.dmcrypt.activate import opening
+from pre_nixos.backends.dmcrypt.kinds import Luks
+from pre_nixos.plugin import (
+    WINDOWS,
+    Action,
+    Node,
+    RequireBlank,
+    RequireFree,
+    Run,
+    Secret,
+    Verb,
+    Zero,
+    for_kind,
+    hooks,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pre_nixos.plugin import DeviceGraph, Step
+
+PATIENCE = 600.0
+"""Seconds: a slow machine measures for long what a passphrase is to cost."""
+
+
+@for_kind(hooks.format, Luks)
+def make(layer: Luks, graph: DeviceGraph) -> Sequence[Action]:
+    """Prove blank, write the header, open it, and clear its ends at once: what lay there before decrypts to noise."""
+    device = graph.devices(layer)[0]
+    node = Node(layer=device.id)
+    first, *further = layer.keys or ("",)
+    steps: list[Step] = [
+        RequireFree(target=node),
+        RequireBlank(target=node),
+        Run(
+            argv=(
+                "cryptsetup",
+                "luksFormat",
+                "--batch-mode",
+                *_header(layer),
+                "--key-file",
+                "-",
+                *layer.arguments,
+                node,
+            ),
+            stdin=Secret(reference=first, new=True),
+            timeout=PATIENCE,
+        ),
+        *(adding(layer, first, each, node) for each in further),
+        *opening(layer, node),
+        Zero(target=Node(layer=layer.id), ranges=WINDOWS),
+    ]
+    label = f" labelled {layer.label}" if layer.label else ""
+    summary = f"encrypt {graph.called(device)} with LUKS{layer.version or '2'}{label}, open as {layer.mapper}"
+    return [Action(verb=Verb.FORMAT, target=layer.id, summary=summary, steps=tuple(steps))]
+
+
+def adding(layer: Luks, opens: str, key: str, node: Node) -> Run:
+    """Give a volume one more key."""
+    return Run(
+        argv=(
+            *("cryptsetup", "luksAddKey", "--batch-mode", *_cost(layer), "--key-file", "-"),
+            *(node, Secret(reference=key, new=True)),
+        ),
+        stdin=Secret(reference=opens),
+        timeout=PATIENCE,
+    )
+
+
+def _header(layer: Luks) -> tuple[str, ...]:
+    said = {
+        "--type": f"luks{layer.version or '2'}",
+        "--label": layer.label,
+        "--uuid": layer.uuid,
+        "--cipher": layer.cipher,
+        "--key-size": layer.key_size,
+        "--sector-size": layer.sector_size,
+    }
+    return (*_words(said), *_cost(layer))
+
+
+def _cost(layer: Luks) -> tuple[str, ...]:
+    said = {
+        "--pbkdf": layer.pbkdf,
+        "--iter-time": layer.iter_time,
+        "--pbkdf-force-iterations": layer.pbkdf_iterations,
+        "--pbkdf-memory": layer.pbkdf_memory,
+        "--pbkdf-parallel": layer.pbkdf_parallel,
+    }
+    return _words(said)
+
+
+def _words(said: dict[str, str | int | None]) -> tuple[str, ...]:
+    return tuple(word for option, value in said.items() if value is not None for word in (option, str(value)))

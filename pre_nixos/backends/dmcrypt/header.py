@@ -1,0 +1,68 @@
+"""What a LUKS header says of how its data is encrypted, read from the device itself and without a program."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pre_nixos.plugin import Data, ReadAt
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pre_nixos.plugin import Reader
+
+LENGTH = 16 * 1024
+"""The header and the JSON after it, as long as cryptsetup makes them unless told otherwise; LUKS1 needs less."""
+
+MAGIC = b"LUKS\xba\xbe"
+IN_USE = 0x00AC71F3
+"""How LUKS1 marks a slot that holds a key."""
+
+
+class Header(Data):
+    """What can be compared with what is wanted; None where nothing is said."""
+
+    cipher: str | None = None
+    key_size: int | None = None
+    """Bits."""
+    sector_size: int | None = None
+    pbkdf: str | None = None
+    """Of the first slot, which is the one made first."""
+    slots: int = 0
+
+
+def read_header(reader: Reader, number: str) -> Header:
+    """Read the first header on a device; where it cannot be read, nothing is known of it."""
+    return parse(reader.ask(ReadAt(number=number, offset=0, length=LENGTH)).data)
+
+
+def parse(data: bytes) -> Header:
+    """Take a header apart."""
+    if len(data) < LENGTH or data[:6] != MAGIC:
+        return Header()
+    return _first_version(data) if data[6:8] == b"\0\1" else _second_version(data[4096:])
+
+
+def _first_version(data: bytes) -> Header:
+    cipher = "-".join(data[at : at + 32].rstrip(b"\0").decode("ascii", "replace") for at in (8, 40))
+    slots = sum(int.from_bytes(data[at : at + 4], "big") == IN_USE for at in range(208, 208 + 8 * 48, 48))
+    key_size = int.from_bytes(data[108:112], "big") * 8
+    return Header(cipher=cipher, key_size=key_size, sector_size=512, pbkdf="pbkdf2", slots=slots)
+
+
+def _second_version(data: bytes) -> Header:
+    try:
+        document: Any = msgspec.json.decode(data.partition(b"\0")[0])
+        segment: Mapping[str, Any] = next(each for each in document["segments"].values() if each["type"] == "crypt")
+        slots: Mapping[str, Any] = {
+            number: slot for number, slot in document["keyslots"].items() if slot["type"] == "luks2"
+        }
+        basics = Header(cipher=segment["encryption"], sector_size=segment["sector_size"], slots=len(slots))
+        if not slots:
+            return basics
+        first: Mapping[str, Any] = slots[min(slots, key=int)]
+        return msgspec.structs.replace(basics, key_size=first["key_size"] * 8, pbkdf=first["kdf"]["type"])
+    except (msgspec.DecodeError, LookupError, TypeError, ValueError, AttributeError, StopIteration):
+        return Header()

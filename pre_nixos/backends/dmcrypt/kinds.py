@@ -1,0 +1,145 @@
+"""What encrypted devices are: LUKS volumes, and plain dm-crypt mappings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+import msgspec
+
+from pre_nixos.backends.devicemapper import mangled
+from pre_nixos.plugin import MIB, Fact, How, Layer, Mismatch, Name, Passing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+SIGNATURE = "crypto_LUKS"
+SCHEMES = ("file:", "keyfile:", "env:", "fd:", "prompt:")
+DATA_OFFSET = 16 * MIB
+"""Where the data begins in a LUKS2 volume; LUKS1 keeps less for itself."""
+
+
+class Luks(Layer, tag="luks"):
+    """A LUKS volume, open or closed."""
+
+    mapper: str | None = None
+    """Its name below /dev/mapper while it is open."""
+    version: str | None = None
+    """`1` or `2`; 2 is what is made if nothing is said."""
+    label: str | None = None
+    uuid: str | None = None
+    cipher: str | None = None
+    """As cryptsetup writes it, such as `aes-xts-plain64`."""
+    key_size: int | None = None
+    """Bits of the key the data is encrypted with."""
+    sector_size: int | None = None
+    """Bytes that are encrypted as one: 512 or 4096."""
+    pbkdf: str | None = None
+    """How passphrases are made into keys: `argon2id`, `argon2i` or `pbkdf2`."""
+    keys: How[tuple[str, ...]] = ()
+    """References to what opens it. The first one is used for that; each further one gets a slot of its own."""
+    iter_time: How[int | None] = None
+    """Milliseconds that trying one passphrase is to take."""
+    pbkdf_iterations: How[int | None] = None
+    """The cost of trying one, instead of having it measured."""
+    pbkdf_memory: How[int | None] = None
+    """KiB that trying one takes."""
+    pbkdf_parallel: How[int | None] = None
+    """Threads that trying one takes."""
+    arguments: How[tuple[str, ...]] = ()
+    """Further arguments for the program that makes it."""
+    allow_discards: How[bool] = False
+    """Whether what is discarded inside is discarded below, which shows where nothing is."""
+    bypass_workqueues: How[bool] = False
+    """Whether reads and writes are encrypted at once instead of in a queue, which suits fast disks."""
+    open_arguments: How[tuple[str, ...]] = ()
+    """Further arguments for opening it."""
+    slots: Fact[int] = 0
+    """How many keys open it; 0 if that could not be read."""
+    orphan: Fact[bool] = False
+    """Whether it is open although its header is on no device here: gone, or kept in a file somewhere."""
+    hidden: Passing[tuple[str, ...]] = ()
+    """Numbers of devices cryptsetup put below it for its own use, and takes away with it."""
+    suspended: Passing[bool] = False
+
+    def __post_init__(self) -> None:
+        """UUIDs are the same however they are written. Raises ValueError for a key that is not a reference to one."""
+        if not all(each.startswith(SCHEMES) for each in self.keys):
+            # What it is instead may be the passphrase itself: it is not repeated, and gets into no plan.
+            raise ValueError(f"one of the keys is no reference to a secret: begin it with one of {', '.join(SCHEMES)}")
+        if self.uuid is not None:
+            msgspec.structs.force_setattr(self, "uuid", self.uuid.lower())
+
+    def describe(self) -> str:
+        """Version, label and the name it is open under."""
+        label = f" {self.label!r}" if self.label else ""
+        opened = f", open as {self.mapper}" if self.mapper else ""
+        return f"LUKS{self.version or ''}{label}{opened}"
+
+    def explains(self) -> frozenset[str]:
+        """Its header."""
+        return frozenset() if self.orphan else frozenset({SIGNATURE})
+
+    def inner(self) -> frozenset[str]:
+        """The device that keeps the checksums of a volume with integrity."""
+        return frozenset(self.hidden)
+
+    def occupies(self) -> frozenset[str]:
+        """The name it is open under."""
+        return frozenset({f"mapper:{self.mapper}"} if self.mapper else ())
+
+    def opened_with(self) -> tuple[str, ...]:
+        """The first of its keys."""
+        return self.keys[:1]
+
+    def mark(self) -> Mapping[str, str]:
+        """The name it is open under."""
+        return {"dm/name": mangled(self.mapper)} if self.mapper else {"dm/uuid": "*"}
+
+    def usable(self, below: Sequence[int]) -> int:
+        """What the larger kind of header leaves."""
+        return max(0, below[0] - DATA_OFFSET) if below else 0
+
+    def mismatches(  # pyright: ignore[reportIncompatibleMethodOverride] - Self is the same class in both
+        self, there: Self
+    ) -> tuple[Mismatch, ...]:
+        """A closed volume has no name, and of a header that was not read nothing is known: neither speaks against it.
+
+        Keys are counted: which of them open it only trying would tell. More than are listed may have been added since.
+        """
+        found = [
+            each
+            for each in super().mismatches(there)
+            if each.field not in {"mapper", *_IN_HEADER} or getattr(there, each.field) is not None
+        ]
+        if 0 < there.slots < len(self.keys):
+            found.append(Mismatch(field="keys", there=str(there.slots), wanted=str(len(self.keys))))
+        return tuple(found)
+
+
+_IN_HEADER = ("cipher", "key_size", "sector_size", "pbkdf")
+
+
+class Plain(Layer, tag="crypt-plain"):
+    """A dm-crypt mapping without a header: closed, nothing tells it from random bytes."""
+
+    mapper: Name[str]
+    suspended: Passing[bool] = False
+
+    def describe(self) -> str:
+        """What it is; there is nothing more to say."""
+        return "encrypted without a header"
+
+    def occupies(self) -> frozenset[str]:
+        """The name it is open under."""
+        return frozenset({f"mapper:{self.mapper}"})
+
+    def mark(self) -> Mapping[str, str]:
+        """The name it is open under."""
+        return {"dm/name": mangled(self.mapper)}
+
+    def usable(self, below: Sequence[int]) -> int:
+        """All of it."""
+        return below[0] if below else 0
+
+
+__all__ = ["DATA_OFFSET", "SIGNATURE", "Luks", "Plain"]
