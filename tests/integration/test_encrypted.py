@@ -1,0 +1,113 @@
+"""Encrypted disks on a real kernel: made, opened after they were closed, changed, and kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+import pre_nixos as pn
+from pre_nixos.backends import dmcrypt, filesystems, gpt, mounts
+from pre_nixos.flow.documents import dump_plan
+from pre_nixos.lab.description import Lab, LabDisk
+from pre_nixos.model.step import RequireBlank, Zero
+
+if TYPE_CHECKING:
+    from pre_nixos.lab.guest import Guest
+    from tests.integration.conftest import BootGuest
+
+MIB = 1 << 20
+FIRST, SECOND = "correct horse battery", "staple\udcff\n"
+"""The second is no text, and ends with what a passphrase would lose."""
+SECRETS = {"prompt:Passphrase": FIRST, "keyfile:/run/second": SECOND}
+
+
+@pytest.fixture(scope="module")
+def guest(boot_shared: BootGuest) -> Guest:
+    return boot_shared(Lab(disks=(LabDisk(name="a", size=512 * MIB),), modules=("dm_crypt",)))
+
+
+def layout(machine: pn.Machine, *, label: str = "luks", keys: tuple[str, ...] = ("prompt:Passphrase",)) -> pn.Wanted:
+    disks = machine.disks.exactly(1)
+    draft = pn.Draft(machine, take=disks)
+    table = draft.add(gpt.Table(), on=list(disks))
+    part = draft.add(gpt.Partition(number=1, size=pn.Rest()), on=[table])
+    volume = dmcrypt.Luks(
+        mapper="crypt root", label=label, pbkdf="pbkdf2", pbkdf_iterations=1000, sector_size=4096, keys=keys
+    )
+    opened = draft.add(volume, on=[part])
+    root = draft.add(filesystems.Filesystem(type="ext4", label="root"), on=[opened])
+    draft.add(mounts.Mount(at="/"), on=[root])
+    return draft.wanted()
+
+
+def carry_out(guest: Guest, wanted: pn.Wanted, secrets: dict[str, str] = SECRETS) -> pn.Report:
+    plan = pn.schedule(pn.probe(guest.host), wanted)
+    assert not plan.objections
+    report = pn.apply(plan, consent=plan.digest, host=guest.host, secrets=secrets)
+    assert not pn.verify(wanted, guest.host)
+    assert not pn.schedule(pn.probe(guest.host), wanted).actions
+    return report
+
+
+def test_without_its_secret_nothing_begins(guest: Guest) -> None:
+    before = guest.hash_disk("a")
+    plan = pn.schedule(pn.probe(guest.host), layout(pn.probe(guest.host)))
+    with pytest.raises(pn.Refused, match=r"The secret prompt:Passphrase for LUKS 'luks', open as crypt root on disk"):
+        pn.apply(plan, consent=plan.digest, host=guest.host)
+    assert guest.hash_disk("a") == before
+
+
+def test_made_once_and_not_again(guest: Guest) -> None:
+    # Old filesystems where the new ones will be: encrypted, what lies there is noise, and no reason to stop.
+    machine = pn.probe(guest.host)
+    wanted = layout(machine)
+    report = carry_out(guest, wanted)
+    assert len(report.rounds) == 1
+    assert report.processes == 3  # luksFormat, open, mkfs
+    guest.script("echo kept > /mnt/file")
+    plan = dump_plan(report.rounds[0].plan).decode()
+    journal = guest.run(["cat", "/run/pre-nixos/journal"]).stdout
+    for text in (plan, journal, repr(report)):
+        assert FIRST not in text
+
+
+def test_closed_it_is_opened_and_no_more(guest: Guest) -> None:
+    guest.script("umount /mnt; cryptsetup close 'crypt root'; udevadm settle")
+    machine = pn.probe(guest.host)
+    wanted = layout(machine)
+    plan = pn.schedule(machine, wanted, only={pn.Verb.ACTIVATE})
+    assert not any(isinstance(step, Zero | RequireBlank) for action in plan.actions for step in action.steps)
+    with pytest.raises(pn.Failed, match="No key available with this passphrase"):
+        pn.apply(
+            pn.schedule(machine, wanted), consent=plan.digest, host=guest.host, secrets={"prompt:Passphrase": "wrong"}
+        )
+    carry_out(guest, wanted)
+    assert guest.run(["cat", "/mnt/file"]).stdout == "kept\n"
+
+
+def test_another_label_and_another_key_keep_everything(guest: Guest) -> None:
+    wanted = layout(pn.probe(guest.host), label="new label", keys=tuple(SECRETS))
+    plan = pn.schedule(pn.probe(guest.host), wanted)
+    assert [each.verb for each in plan.actions] == [pn.Verb.MODIFY]
+    carry_out(guest, wanted)
+    assert guest.run(["cat", "/mnt/file"]).stdout == "kept\n"
+    guest.script(
+        r"printf 'staple\377\n' > /run/second; cryptsetup open --test-passphrase --key-file /run/second "
+        + guest.node("a")
+        + "1"
+    )
+
+
+def test_another_cipher_would_lose_it_and_needs_its_own_consent(guest: Guest) -> None:
+    machine = pn.probe(guest.host)
+    draft = pn.Draft(machine, take=machine.disks)
+    table = draft.add(gpt.Table(), on=list(machine.disks))
+    part = draft.add(gpt.Partition(number=1, size=pn.Rest()), on=[table])
+    keys = ("prompt:Passphrase",)
+    opened = draft.add(dmcrypt.Luks(mapper="crypt root", cipher="aes-cbc-essiv:sha256", keys=keys), on=[part])
+    draft.add(filesystems.Filesystem(type="ext4"), on=[opened])
+    plan = pn.schedule(machine, draft.wanted())
+    (lost,) = plan.losses().values()
+    assert {each.kind for each in lost} >= {"luks", "filesystem"}
+    assert "cipher is aes-xts-plain64, wanted aes-cbc-essiv:sha256" in plan.explain(lost[0].id)
