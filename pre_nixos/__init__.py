@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pre_nixos.flow.schedule import schedule
     from pre_nixos.flow.secrets import Asked
     from pre_nixos.flow.verify import verify
+    from pre_nixos.layouts.wanted import check_layout, disks_of_layout, read_layout
+    from pre_nixos.layouts.write import WrittenLayout, write_layout
     from pre_nixos.model.action import Action, Verb
     from pre_nixos.model.codec import Unreadable
     from pre_nixos.model.device import BlockDevice
@@ -45,6 +47,8 @@ _HOMES = {
     "flow.schedule": ("schedule",),
     "flow.secrets": ("Asked",),
     "flow.verify": ("verify",),
+    "layouts.wanted": ("check_layout", "disks_of_layout", "read_layout"),
+    "layouts.write": ("WrittenLayout", "write_layout"),
     "model.action": ("Action", "Verb"),
     "model.codec": ("Unreadable",),
     "model.device": ("BlockDevice",),
@@ -81,8 +85,11 @@ __all__ = [
     "Unreadable",
     "Verb",
     "Wanted",
+    "WrittenLayout",
     "apply",
     "blank",
+    "check_layout",
+    "disks_of_layout",
     "dump_machine",
     "dump_plan",
     "json_schema",
@@ -90,8 +97,10 @@ __all__ = [
     "load_plan",
     "probe",
     "propose",
+    "read_layout",
     "schedule",
     "verify",
+    "write_layout",
 ]
 
 

@@ -4,7 +4,9 @@ The built-in backends come in through it too.
 """
 
 from pre_nixos.hooks import specs as hooks
-from pre_nixos.hooks.marks import for_kind, implements
+from pre_nixos.hooks.fragment import Fragment
+from pre_nixos.hooks.marks import for_kind, for_type, implements
+from pre_nixos.hooks.sheet import Sheet
 from pre_nixos.hooks.specs import Backend, Options, Policy
 from pre_nixos.host.api import Reader
 from pre_nixos.host.questions import (
@@ -54,6 +56,8 @@ from pre_nixos.model.step import (
     Detach,
     Discard,
     MakeDirectory,
+    MakeSubvolumes,
+    NewSubvolume,
     Node,
     Range,
     RequireBlank,
@@ -95,6 +99,7 @@ __all__ = [
     "Exact",
     "Fact",
     "Found",
+    "Fragment",
     "Handle",
     "Health",
     "How",
@@ -103,9 +108,11 @@ __all__ = [
     "ListDirectory",
     "Machine",
     "MakeDirectory",
+    "MakeSubvolumes",
     "Mismatch",
     "MountEntry",
     "Name",
+    "NewSubvolume",
     "NoSuchDisks",
     "Node",
     "Objection",
@@ -129,6 +136,7 @@ __all__ = [
     "Secret",
     "SetAttribute",
     "Share",
+    "Sheet",
     "Signature",
     "Size",
     "State",
@@ -147,6 +155,7 @@ __all__ = [
     "as_size",
     "exact_bytes",
     "for_kind",
+    "for_type",
     "hooks",
     "human",
     "implements",

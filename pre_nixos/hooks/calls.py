@@ -10,12 +10,14 @@ from pre_nixos.model.draft import InvalidLayout
 from pre_nixos.model.machine import NoSuchDisks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from pre_nixos.hooks.fragment import Fragment
+    from pre_nixos.hooks.sheet import Sheet
     from pre_nixos.host.api import Reader
     from pre_nixos.model.action import Action, Objection, Replace
     from pre_nixos.model.device import BlockDevice
-    from pre_nixos.model.draft import Wanted
+    from pre_nixos.model.draft import Handle, Wanted
     from pre_nixos.model.graph import DeviceGraph
     from pre_nixos.model.identity import Found
     from pre_nixos.model.layer import Layer
@@ -77,6 +79,28 @@ class Calls:
     def policies(self) -> Sequence[specs.Policy]:
         """Ask every plugin for its policies."""
         return self._everyone(specs.policies)
+
+    def from_disko(self, type_: str, content: Fragment, on: Sequence[Handle]) -> bool:
+        """Have the owner of a type of layouts read a table; False if nobody owns the type."""
+        found = self.registry.reader(type_)
+        if found is None:
+            return False
+        plugin, function = found
+        try:
+            function(content, on)
+        except Exception as error:
+            raise PluginError(
+                f"plugin {plugin} failed to read {content.path}: {type(error).__name__}: {error}"
+            ) from error
+        return True
+
+    def to_disko(self, layer: Layer, sheet: Sheet) -> Mapping[str, object] | None:
+        """Have the owner of a layer write it down for a layout; None if it has no way to."""
+        found = self.registry.owner(specs.to_disko, layer.kind)
+        if found is None:
+            return None
+        plugin, function = found
+        return _attributed(plugin, specs.to_disko, function, layer, sheet)
 
     def propose(self, policy: specs.Policy, machine: Machine, options: specs.Options) -> Wanted:
         """Ask a policy what should be there. A wish that makes no sense comes through; a fault is attributed."""

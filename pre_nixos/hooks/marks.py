@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast, ov
 
 import pluggy
 
-from pre_nixos.hooks.specs import PROJECT, modify
+from pre_nixos.hooks.specs import PROJECT, modify, to_disko
 from pre_nixos.model.layer import Layer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from pre_nixos.hooks.fragment import Fragment
+    from pre_nixos.hooks.sheet import Sheet
+    from pre_nixos.model.draft import Handle
     from pre_nixos.model.graph import DeviceGraph
 
 P = ParamSpec("P")
@@ -22,6 +25,8 @@ _impl = pluggy.HookimplMarker(PROJECT)
 
 KIND = "__pre_nixos_kind__"
 """The attribute in which a function keeps the kind it is for."""
+TYPES = "__pre_nixos_types__"
+"""The attribute in which a function keeps the types of layouts it reads."""
 
 
 def implements(spec: Callable[P, R]) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -57,12 +62,36 @@ def for_kind(spec: Callable[..., Any], kind: type[Layer]) -> Callable[[Callable[
         def for_one(layer: Layer, graph: DeviceGraph) -> object:
             return function(layer, graph) if isinstance(layer, kind) else None
 
-        asked = for_two if spec is modify else for_one
+        def for_sheet(layer: Layer, sheet: Sheet) -> object:
+            return function(layer, sheet) if isinstance(layer, kind) else None
+
+        asked = for_two if spec is modify else for_sheet if spec is to_disko else for_one
         asked.__name__ = asked.__qualname__ = function.__name__
         asked.__doc__, asked.__module__ = function.__doc__, function.__module__
         setattr(asked, KIND, kind)
         _impl(asked, specname=_name(spec))
         return cast("Callable[..., Any]", asked)
+
+    return mark
+
+
+def for_type(
+    spec: Callable[[Fragment, Sequence[Handle]], None], *types: str
+) -> Callable[[Callable[[Fragment, Sequence[Handle]], None]], Callable[[Fragment, Sequence[Handle]], None]]:
+    """Mark a function as the one that reads tables of these types, or entries of these sections, of layouts."""
+
+    def mark(
+        function: Callable[[Fragment, Sequence[Handle]], None],
+    ) -> Callable[[Fragment, Sequence[Handle]], None]:
+        # As above: what its author calls the arguments is not what pluggy calls by.
+        def asked(content: Fragment, on: Sequence[Handle]) -> None:
+            function(content, on)
+
+        asked.__name__ = asked.__qualname__ = function.__name__
+        asked.__doc__, asked.__module__ = function.__doc__, function.__module__
+        setattr(asked, TYPES, types)
+        _impl(asked, specname=_name(spec))
+        return asked
 
     return mark
 

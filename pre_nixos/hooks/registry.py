@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import pluggy
 
 from pre_nixos.hooks import specs
-from pre_nixos.hooks.marks import KIND
+from pre_nixos.hooks.marks import KIND, TYPES
 from pre_nixos.model.layer import Layer, kind_of
 
 if TYPE_CHECKING:
@@ -36,11 +36,18 @@ class Registry:
         self.kinds: dict[str, type[Layer]] = {}
         self.owners: dict[str, str] = {}
         self.tools: dict[str, tuple[str, ...]] = {}
+        self.types: dict[str, str] = {}
+        """The owner of each type of layouts."""
+        self.sections: dict[str, str] = {}
+        """The owner of each section of layouts."""
+        self.refused: dict[str, str] = {}
+        """Types and sections that are known and not made, each with the reason."""
         for name, plugin in plugins.items():
             self._register(name, plugin)
         self._owned: dict[tuple[str, str], tuple[str, Callable[..., Any]]] = {
             (spec, kind): (plugin, function) for spec, kind, plugin, function in self._owned_hooks()
         }
+        self._readers = dict(self._reading_hooks())
 
     def only(self, names: Iterable[str]) -> Registry:
         """Give a registry with these plugins alone."""
@@ -64,6 +71,10 @@ class Registry:
     def owner(self, spec: Callable[P, R], kind: str) -> tuple[str, Callable[P, R]] | None:
         """Give the owning plugin's answer to a hook about a kind of layer; None if it has none."""
         return self._owned.get((spec.__name__, kind))
+
+    def reader(self, type_: str) -> tuple[str, Callable[..., Any]] | None:
+        """Give the function that reads a type or a section of layouts; None if nobody does."""
+        return self._readers.get(type_)
 
     def implementations(self, plugin: str) -> Sequence[str]:
         """Name the hooks a plugin answers."""
@@ -97,6 +108,13 @@ class Registry:
             if kind in self.kinds:
                 raise PluginError(f"the kind {kind} has two owners: {self.owners[kind]} and {name}; remove one of them")
             self.kinds[kind], self.owners[kind] = cls, name
+        for types, owners in ((backend.disko_types, self.types), (backend.disko_sections, self.sections)):
+            for each in types:
+                other = self.types.get(each) or self.sections.get(each)
+                if other:
+                    raise PluginError(f"the type {each} of layouts has two owners: {other} and {name}; remove one")
+                owners[each] = name
+        self.refused.update(backend.disko_refused)
 
     def _owned_hooks(self) -> Iterator[tuple[str, str, str, Callable[..., Any]]]:
         for spec in specs.OWNED:
@@ -109,6 +127,18 @@ class Registry:
                     owner = self.owners.get(kind, "nobody")
                     raise PluginError(f"plugin {plugin} answers {spec.__name__} for {kind}, which {owner} owns")
                 yield spec.__name__, kind, plugin, function
+
+    def _reading_hooks(self) -> Iterator[tuple[str, tuple[str, Callable[..., Any]]]]:
+        for spec in specs.READING:
+            for plugin, function in self.everyone(spec):
+                for each in getattr(function, TYPES, ()) or (None,):
+                    if each is None:
+                        raise PluginError(f"plugin {plugin} answers {spec.__name__} for no type: mark it @for_type")
+                    if plugin not in {self.types.get(each), self.sections.get(each)}:
+                        raise PluginError(
+                            f"plugin {plugin} reads {each}, which is not among the types its backend() lists"
+                        )
+                    yield each, (plugin, function)
 
 
 @cache

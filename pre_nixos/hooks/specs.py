@@ -13,12 +13,14 @@ import pluggy
 from pre_nixos.model.data import Data
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from pre_nixos.hooks.fragment import Fragment
+    from pre_nixos.hooks.sheet import Sheet
     from pre_nixos.host.api import Reader
     from pre_nixos.model.action import Action, Objection, Replace
     from pre_nixos.model.device import BlockDevice
-    from pre_nixos.model.draft import Wanted
+    from pre_nixos.model.draft import Handle, Wanted
     from pre_nixos.model.graph import DeviceGraph
     from pre_nixos.model.identity import Found
     from pre_nixos.model.layer import Layer
@@ -35,12 +37,29 @@ spec = pluggy.HookspecMarker(PROJECT)
 class Backend:
     """What a plugin brings: the kinds it owns and the programs they need."""
 
-    __slots__ = ("api", "kinds", "tools")
+    __slots__ = ("api", "disko_refused", "disko_sections", "disko_types", "kinds", "tools")
 
-    def __init__(self, *, kinds: Iterable[type[Layer]] = (), tools: Iterable[str] = (), api: int = API) -> None:
+    def __init__(
+        self,
+        *,
+        kinds: Iterable[type[Layer]] = (),
+        tools: Iterable[str] = (),
+        disko_types: Iterable[str] = (),
+        disko_sections: Iterable[str] = (),
+        disko_refused: Mapping[str, str] = {},
+        api: int = API,
+    ) -> None:
+        """Take the kinds and programs; and the types of layouts it reads, the sections, and those it says no to.
+
+        A type is what stands in a `content`, a section what stands at the top of a layout. One that is refused says
+        why, and gives way to whoever owns it.
+        """
         self.api = api
         self.kinds = tuple(kinds)
         self.tools = tuple(tools)
+        self.disko_types = tuple(disko_types)
+        self.disko_sections = tuple(disko_sections)
+        self.disko_refused = dict(disko_refused)
 
 
 class Options(Data):
@@ -133,5 +152,21 @@ def policies() -> Iterable[Policy]:
     raise NotImplementedError
 
 
-OWNED: tuple[Callable[..., object], ...] = (format, activate, deactivate, teardown, modify)
+@spec
+def from_disko(content: Fragment, on: Sequence[Handle]) -> None:
+    """Read one table of a layout, and add the layers it describes. Asked of the owner of its type. Pure."""
+    raise NotImplementedError
+
+
+@spec
+def to_disko(layer: Layer, sheet: Sheet) -> Mapping[str, object]:
+    """Write a layer down as a table of a layout, with what stands on it. Asked of the owner of its kind. Pure."""
+    raise NotImplementedError
+
+
+OWNED: tuple[Callable[..., object], ...] = (format, activate, deactivate, teardown, modify, to_disko)
+"""Asked of the owner of a layer's kind."""
+READING: tuple[Callable[..., object], ...] = (from_disko,)
+"""Asked of the owner of a type of layouts."""
 SHARED: tuple[Callable[..., object], ...] = (backend, probe, guard, objections, policies)
+"""Asked of every plugin."""

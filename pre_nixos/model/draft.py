@@ -9,7 +9,7 @@ import msgspec
 
 from pre_nixos.model.data import Data
 from pre_nixos.model.graph import DeviceGraph
-from pre_nixos.model.identity import TWIN, assemble, shared
+from pre_nixos.model.identity import TWIN, assemble, identify, shared
 from pre_nixos.model.layer import Disk, Layer, State, anonymous
 
 if TYPE_CHECKING:
@@ -78,6 +78,10 @@ class Draft:
         if support.id not in self._disks:
             raise InvalidLayout([f"{support.title} was not taken: Draft(machine, take=...) must name it"])
         return self._disks[support.id]
+
+    def ids(self) -> Sequence[str]:
+        """Give the id every layer will have, by the position in its handle."""
+        return identify(self._entries)
 
     def wanted(self) -> Wanted:
         """Resolve every size and give the wanted graph. Raises InvalidLayout with everything that does not fit."""

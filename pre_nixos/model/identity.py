@@ -80,6 +80,16 @@ def shared(id: str) -> bool:  # noqa: A002 - it is an id
 def assemble(entries: Sequence[tuple[Layer, tuple[int, ...]]]) -> DeviceGraph:
     """Make a graph of layers, each with the positions of those it stands on, and give every layer its id."""
     order = _order(entries)
+    return _build(order, entries, _identified(order, entries))
+
+
+def identify(entries: Sequence[tuple[Layer, tuple[int, ...]]]) -> Sequence[str]:
+    """Give the ids that layers get when a graph is made of them, by their positions."""
+    ids = _identified(_order(entries), entries)
+    return [ids[position] for position in range(len(entries))]
+
+
+def _identified(order: Sequence[int], entries: Sequence[tuple[Layer, tuple[int, ...]]]) -> dict[int, str]:
     ids: dict[int, str] = {}
     rootless: dict[str, list[int]] = {}
     children: dict[int, list[int]] = {}
@@ -97,7 +107,7 @@ def assemble(entries: Sequence[tuple[Layer, tuple[int, ...]]]) -> DeviceGraph:
             siblings.setdefault(f"{ids[position]}/{_plain(entries[child][0].segment)}", []).append(child)
         for plain, positions in siblings.items():
             ids.update(_tell_apart(plain, positions, entries))
-    return _build(order, entries, ids)
+    return ids
 
 
 def _order(entries: Sequence[tuple[Layer, tuple[int, ...]]]) -> Sequence[int]:

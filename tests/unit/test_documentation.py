@@ -14,7 +14,7 @@ from pre_nixos.hooks import specs
 
 ROOT = Path(__file__).parents[2]
 API = ROOT / "docs" / "api"
-HOOKS = [each.__name__ for each in (*specs.OWNED, *specs.SHARED)]
+HOOKS = [each.__name__ for each in (*specs.OWNED, *specs.READING, *specs.SHARED)]
 
 
 def test_every_hookspec_is_listed_as_owned_or_shared() -> None:
@@ -31,7 +31,7 @@ def test_every_hook_has_a_page_with_its_very_signature(hook: str) -> None:
 
 @pytest.mark.parametrize("hook", HOOKS)
 def test_every_hook_is_answered_in_some_test(hook: str) -> None:
-    marks = re.compile(rf"(?:implements|for_kind)\(hooks\.{hook}\b")
+    marks = re.compile(rf"(?:implements|for_kind|for_type)\(hooks\.{hook}\b")
     assert any(marks.search(each.read_text()) for each in (ROOT / "tests" / "unit").rglob("*.py"))
 
 

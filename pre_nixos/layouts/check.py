@@ -1,0 +1,199 @@
+"""Making what a layout says into what is wanted, with everything that speaks against it.
+
+Without a machine it is tried out on blank disks that are large enough, so that what the owners of the kinds object to
+is known before there is one. On a machine only what cannot be meant is wrong: what is there already need not be made,
+and what is objected to depends on that.
+"""
+
+from __future__ import annotations
+
+import re
+from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pre_nixos.flow.schedule import schedule
+from pre_nixos.hooks.registry import PluginError
+from pre_nixos.model.device import BlockDevice
+from pre_nixos.model.draft import Draft, InvalidLayout, Wanted
+from pre_nixos.model.graph import DeviceGraph
+from pre_nixos.model.identity import disk_id
+from pre_nixos.model.layer import Disk, State
+from pre_nixos.model.machine import Machine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from pre_nixos.hooks.registry import Registry
+    from pre_nixos.layouts.read import Reading
+    from pre_nixos.layouts.select import Choice
+    from pre_nixos.model.draft import Handle
+
+SIZES = tuple(1 << exponent for exponent in (40, 43, 46, 50))
+"""Of the disks that are made up, in bytes: nobody knows how large the real ones will be."""
+
+
+class Trial:
+    """A layout on certain disks: one for each choice and number of it, blank or treated as if."""
+
+    def __init__(
+        self, reading: Reading, disks: Mapping[tuple[int, int], Disk], registry: Registry, *, objecting: bool
+    ) -> None:
+        """Take the disks; with `objecting`, what plugins would object to is wrong too."""
+        self._objecting = objecting
+        self._reading = reading
+        self._disks = disks
+        self._registry = registry
+        self.problems: list[str] = []
+        self.sums: list[str] = []
+        """What does not fit on these disks."""
+        self.wanted: Wanted | None = None
+
+    def run(self) -> None:
+        """Find everything that is wrong with it."""
+        order = self._order()
+        if order is None:
+            return
+        self.problems += self._shared_names(order)
+        draft = Draft(_blank(self._disks.values()), take=_once(self._disks.values()), named=self._named())
+        handles = self._written(draft, order)
+        try:
+            self.wanted = draft.wanted()
+        except InvalidLayout as error:
+            self.sums += self._with_paths(error.problems, draft, handles)
+            return
+        if self._objecting:
+            self.problems += self._objections(draft, handles)
+
+    def _named(self) -> Sequence[Disk]:
+        named = {position for position, choice in enumerate(self._reading.choices) if choice.named}
+        return [disk for (position, _), disk in self._disks.items() if position in named]
+
+    def _order(self) -> Sequence[int] | None:
+        """Order the entries so that what is below comes first; None if they stand on each other in a circle."""
+        entries = self._reading.entries
+        below = {position: self._below(position) for position in range(len(entries))}
+        try:
+            return list(TopologicalSorter(below).static_order())
+        except CycleError as error:
+            circle: list[int] = error.args[1]
+            paths = dict.fromkeys(entries[each].path for each in circle)
+            self.problems.append(f"{' and '.join(paths)} stand on each other in a circle")
+            return None
+
+    def _below(self, position: int) -> Sequence[int]:
+        entry = self._reading.entries[position]
+        if entry.members is None:
+            return entry.on
+        joined = self._reading.joins.get(entry.members, ())
+        return list(dict.fromkeys(each.position for member in joined for each in member))
+
+    def _shared_names(self, order: Sequence[int]) -> Iterator[str]:
+        """Find what two layers would both have, and only one can."""
+        taken: dict[str, int] = {}
+        entries = self._reading.entries
+        for position in sorted(order):
+            layer = entries[position].layer
+            for name in sorted(layer.occupies()) if layer is not None else ():
+                other = taken.setdefault(name, position)
+                if other != position and layer is not None:
+                    there = f"{layer.title} is there already, from {entries[other].path}"
+                    yield f"{entries[position].path}: {there}; only one can be {name}"
+
+    def _written(self, draft: Draft, order: Sequence[int]) -> Mapping[int, Handle]:
+        """Write into the draft whatever makes sense and stands on what does."""
+        supports: dict[int, tuple[Handle | Disk, ...]] = {}
+        handles: dict[int, Handle] = {}
+        for position in order:
+            entry = self._reading.entries[position]
+            if entry.choice is not None:
+                supports[position] = (self._disks[entry.choice, entry.nth],)
+                continue
+            below = self._below(position)
+            if any(each not in supports for each in below):
+                continue
+            on = tuple(dict.fromkeys(each for position in below for each in supports[position]))
+            if entry.members is not None:
+                supports[position] = on
+            elif entry.layer is not None:
+                handles[position] = draft.add(entry.layer, on=on)
+                supports[position] = (handles[position],)
+        return handles
+
+    def _with_paths(self, problems: Sequence[str], draft: Draft, handles: Mapping[int, Handle]) -> Iterator[str]:
+        paths = self._paths(draft, handles)
+        for problem in problems:
+            id_ = max((each for each in paths if problem.startswith(f"{each}: ")), key=len, default="")
+            yield f"{paths[id_]}{problem[len(id_) :]}" if id_ else problem
+
+    def _objections(self, draft: Draft, handles: Mapping[int, Handle]) -> Iterator[str]:
+        if self.wanted is None:
+            return
+        paths = self._paths(draft, handles)
+        try:
+            plan = schedule(_blank(self._disks.values()), self.wanted, registry=self._registry)
+        except PluginError as error:
+            yield str(error)
+            return
+        for objection in plan.objections:
+            if objection.subject in paths:
+                yield f"{paths[objection.subject]}: {objection}"
+
+    def _paths(self, draft: Draft, handles: Mapping[int, Handle]) -> Mapping[str, str]:
+        ids = draft.ids()
+        return {ids[handle.position]: self._reading.entries[at].path for at, handle in handles.items()}
+
+
+def try_out(reading: Reading, registry: Registry) -> Sequence[str]:
+    """Give everything that is wrong with a layout whatever the machine."""
+    problems: Sequence[str] = ()
+    for size in SIZES:
+        trial = Trial(reading, dict(_made_up(reading.choices, size)), registry, objecting=True)
+        trial.run()
+        problems = _said(reading.problems, trial.problems, trial.sums)
+        if not trial.sums:
+            break
+    return problems
+
+
+def wanted_on(reading: Reading, machine: Machine, registry: Registry) -> Wanted:
+    """Give what a layout wants on a machine. Raises InvalidLayout with everything that is wrong."""
+    from pre_nixos.layouts.select import choose
+
+    chosen = choose(reading.choices, machine)
+    if not (chosen.problems or reading.problems):
+        disks = {(at, nth): disk for at, several in enumerate(chosen.disks) for nth, disk in enumerate(several)}
+        trial = Trial(reading, disks, registry, objecting=False)
+        trial.run()
+        if trial.wanted is not None and not trial.problems:
+            return trial.wanted
+        chosen = msgspec.structs.replace(chosen, problems=(*trial.problems, *trial.sums))
+    # Whatever else is wrong is to be known too, and most of it does not depend on the disks.
+    raise InvalidLayout(_said(try_out(reading, registry), chosen.problems))
+
+
+def _said(*groups: Sequence[str]) -> Sequence[str]:
+    return list(dict.fromkeys(problem for group in groups for problem in group))
+
+
+def _made_up(choices: Sequence[Choice], size: int) -> Iterator[tuple[tuple[int, int], Disk]]:
+    for position, choice in enumerate(choices):
+        for nth in range(choice.count):
+            word = re.sub(r"[^A-Za-z0-9]", "-", choice.name)
+            serial = f"{word}-{position}-{nth}"
+            device = BlockDevice(
+                name=f"layout{position}n{nth}", number=f"{position}:{nth}", size=size, transport="nvme", serial=serial
+            )
+            id_ = disk_id(device)
+            yield (position, nth), Disk(id=id_, serial=serial, size=size, device=device, state=State.ACTIVE)
+
+
+def _blank(disks: Iterable[Disk]) -> Machine:
+    """Give a machine with these disks and nothing on them."""
+    there = {disk.id: disk for disk in disks}
+    return Machine(graph=DeviceGraph(there), firmware="uefi")
+
+
+def _once(disks: Iterable[Disk]) -> Sequence[Disk]:
+    return list({disk.id: disk for disk in disks}.values())

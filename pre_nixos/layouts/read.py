@@ -1,0 +1,183 @@
+"""Reading a layout: without a machine, everything it says is made into layers, and everything that is wrong is noted.
+
+It is read twice. Some entries can only be judged by their members, which say so elsewhere in the layout: the first
+time finds them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, cast
+
+from pre_nixos.flow.propose import did_you_mean
+from pre_nixos.hooks.calls import Calls
+from pre_nixos.hooks.fragment import Fragment, in_words, written
+from pre_nixos.layouts.select import Choice, read_choice
+from pre_nixos.model.data import Data
+from pre_nixos.model.draft import Handle
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pre_nixos.hooks.registry import Registry
+    from pre_nixos.model.layer import Layer
+
+DISKS = "disk"
+"""The section with the disks, which the core reads itself."""
+SCRIPT = re.compile(r"(?:pre|post)(?:Create|Mount|Unmount)Hook")
+NO_SCRIPTS = "scripts are not run: nobody can say beforehand what they do, so no plan could show it"
+NO_DEVICE = "where this lies follows from what it is in; leave it out"
+
+
+class Entry(Data):
+    """One thing of a layout: a layer on others, a disk yet to be chosen, or what joins an entry of a section."""
+
+    path: str
+    layer: Layer | None = None
+    """None for a disk, for the members of something, and for what makes no sense."""
+    on: tuple[int, ...] = ()
+    choice: int | None = None
+    """For a disk: by which choice, and the how many-th of those."""
+    nth: int = 0
+    members: tuple[str, str] | None = None
+    """For members: section and name of what they belong to."""
+
+
+class Reading:
+    """A layout that was read."""
+
+    def __init__(self, registry: Registry, *, root: str = "/mnt", overruled: Mapping[str, str] = {}) -> None:
+        """Begin; `root` is where the root of the system in question is mounted, `overruled` names disks otherwise."""
+        self.root = root
+        self.entries: list[Entry] = []
+        self.choices: list[Choice] = []
+        self.problems: list[str] = []
+        self.joins: dict[tuple[str, str], list[tuple[Handle, ...]]] = {}
+        self._registry = registry
+        self._calls = Calls(registry)
+        self._overruled = overruled
+        self._paths: dict[tuple[str, str], list[str]] = {}
+        self._known_paths: Mapping[tuple[str, str], Sequence[str]] = {}
+        self._described: set[tuple[str, str]] = set()
+
+    def read(self, document: Mapping[str, object]) -> None:
+        """Read the sections of a layout."""
+        first = Reading(self._registry, root=self.root, overruled=self._overruled)
+        first.read_once(document)
+        self._known_paths = first._paths
+        self.read_once(document)
+
+    def read_once(self, document: Mapping[str, object]) -> None:
+        """Read what is there, with what is known of members so far."""
+        for section in sorted(document, key=lambda each: (each != DISKS, each)):
+            if document[section] is not None:
+                self._section(section, document[section])
+        for name in sorted(self._overruled.keys() - {each.name for each in self.choices}):
+            meant = did_you_mean(name, {each.name for each in self.choices})
+            self.problems.append(f"there is no disk {name!r} in the layout to be told which it is{meant}")
+        for (section, name), paths in self._paths.items():
+            if (section, name) not in self._described:
+                there = {each for other, each in self._described if other == section}
+                self.problems += [
+                    f"{path}: there is no {section}.{written(name)}{did_you_mean(name, there)}" for path in paths
+                ]
+        self.problems = list(dict.fromkeys(self.problems))
+
+    def _section(self, section: str, value: object) -> None:
+        known = {DISKS, *self._registry.sections}
+        refused = self._registry.refused.get(section)
+        if section not in known:
+            if not section.startswith("_") and value not in ({}, []):
+                self.problems.append(
+                    f"{written(section)}: {refused or 'there is no such section' + did_you_mean(section, known)}"
+                )
+            return
+        if not isinstance(value, dict):
+            self.problems.append(f"{section}: it must be a table, and is {in_words(value)}")
+            return
+        for name, table in sorted(cast("Mapping[str, object]", value).items()):
+            path = f"{section}.{written(name)}"
+            if isinstance(table, dict):
+                self._any_entry(section, name, path, cast("Mapping[str, object]", table))
+            elif table is not None:
+                self.note(path, f"it must be a table, and is {in_words(table)}")
+
+    def _any_entry(self, section: str, name: str, path: str, table: Mapping[str, object]) -> None:
+        said = table.get("type")
+        if said not in (None, section):
+            self.note(path, f"in this section the type is {section!r}, and not {said!r}")
+        entry = Fragment({**table, "type": section}, self, path=path, key=name)
+        if section == DISKS:
+            self._disk(entry)
+        else:
+            self._entry(section, entry)
+
+    def _disk(self, entry: Fragment) -> None:
+        choice = read_choice(entry, self._overruled.get(entry.name))
+        position = len(self.choices)
+        self.choices.append(choice)
+        table = {key: entry.value(key) for key in ("content",) if entry.has(key)}
+        for nth in range(choice.count):
+            called = choice.name if choice.count == 1 else f"{choice.name}-{nth + 1}"
+            disk = Fragment(
+                {"type": DISKS, **table}, self, path=entry.path, key=entry.key, first=not nth, called=called
+            )
+            self.entries.append(Entry(path=entry.path, choice=position, nth=nth))
+            disk.content(Handle(position=len(self.entries) - 1))
+        entry.close()
+
+    def _entry(self, section: str, entry: Fragment) -> None:
+        self._described.add((section, entry.name))
+        on: list[Handle] = []
+        if entry.members:
+            self.entries.append(Entry(path=entry.path, members=(section, entry.name)))
+            on.append(Handle(position=len(self.entries) - 1))
+        self._calls.from_disko(section, entry, on)
+        entry.close()
+
+    def note(self, path: str, text: str) -> None:
+        """Write down what is wrong, and where."""
+        self.problems.append(f"{path}: {text}")
+
+    def enter(self, layer: Layer | None, on: Sequence[Handle], path: str) -> Handle:
+        """Write down a layer, or that there would be one had it made sense."""
+        self.entries.append(Entry(path=path, layer=layer, on=tuple(each.position for each in on)))
+        return Handle(position=len(self.entries) - 1)
+
+    def ask(self, type_: str, fragment: Fragment, on: Sequence[Handle]) -> None:
+        """Have the owner of a type read a fragment."""
+        if type_ in self._registry.types:
+            self._calls.from_disko(type_, fragment, on)
+            # Keys of a table that several types share are looked at once all of them were asked.
+            if fragment.type == type_:
+                fragment.close()
+            return
+        fragment.pass_over()
+        if type_ in self._registry.refused:
+            fragment.note(self._registry.refused[type_])
+        elif type_ in self._registry.sections:
+            fragment.note(f"{type_!r} is not the content of anything: it stands in the section {type_} of the layout")
+        else:
+            fragment.note(f"nobody here knows the type {type_!r}{did_you_mean(type_, self._registry.types)}")
+
+    def join(self, section: str, name: str, on: Sequence[Handle], path: str) -> None:
+        """Write down a member of something that is described elsewhere in the layout."""
+        self._paths.setdefault((section, name), []).append(path)
+        self.joins.setdefault((section, name), []).append(tuple(on))
+
+    def joined(self, section: str, name: str) -> Sequence[str]:
+        """Give the paths of all members."""
+        return self._known_paths.get((section, name), ())
+
+    def unread(self, fragment: Fragment, key: str, known: Sequence[str]) -> None:
+        """Say what is wrong with a key that nobody asked for."""
+        value = fragment.value(key)
+        if key.startswith("_") or value is None:
+            return  # what Disko keeps for itself, and what was left out
+        if SCRIPT.fullmatch(key):
+            if value != "":
+                fragment.note(NO_SCRIPTS, key)
+        elif key == "device":
+            fragment.note(NO_DEVICE, key)
+        else:
+            fragment.note(f"this is unknown here{did_you_mean(key, known)}", key)

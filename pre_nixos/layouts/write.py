@@ -1,0 +1,120 @@
+"""Writing graphs as layouts: each layer by the owner of its kind, put together from the disks upwards."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pre_nixos.hooks.calls import Calls
+from pre_nixos.hooks.registry import installed
+from pre_nixos.layouts.read import DISKS
+from pre_nixos.layouts.select import LASTING
+from pre_nixos.model.data import Data
+from pre_nixos.model.layer import Disk, Layer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pre_nixos.hooks.registry import Registry
+    from pre_nixos.model.graph import DeviceGraph
+
+
+class WrittenLayout(Data):
+    """A layout that was written, and what it does not say."""
+
+    devices: dict[str, dict[str, object]] = {}
+    """What belongs at `disko.devices`."""
+    left_out: tuple[str, ...] = ()
+    """What layouts have no words for, one sentence each."""
+
+    def to_json(self) -> bytes:
+        """Write it as Disko reads it."""
+        return msgspec.json.format(msgspec.json.encode({"disko": {"devices": self.devices}}), indent=2) + b"\n"
+
+
+def write_layout(
+    graph: DeviceGraph, *, names: Mapping[str, str] = {}, registry: Registry | None = None
+) -> WrittenLayout:
+    """Write what is on disks, or should be, as a layout; `names` has names for disks, by their ids."""
+    sheet = Writing(graph, names, Calls(registry or installed()))
+    for layer in graph.layers():
+        if isinstance(layer, Disk):
+            sheet.disk(layer)
+        elif not graph.on(layer.id):
+            sheet.rootless(layer)
+    return WrittenLayout(devices=sheet.devices, left_out=tuple(sheet.unsaid()))
+
+
+class Writing:
+    """A layout while it is being written; what the owners of kinds are given."""
+
+    def __init__(self, graph: DeviceGraph, names: Mapping[str, str], calls: Calls) -> None:
+        self.graph = graph
+        self.devices: dict[str, dict[str, object]] = {}
+        self._calls = calls
+        self._names = {disk.id: names.get(disk.id) or disk.segment for disk in graph.of(Disk)}
+        self._told: set[str] = set()
+
+    def disk(self, disk: Disk) -> None:
+        """Write a disk with all that stands on it; one with nothing on it is not spoken of."""
+        self._told.add(disk.id)
+        inside = self.content(disk)
+        if inside:
+            self.entry(DISKS, self._names[disk.id], {"type": DISKS, **_meant(disk), **inside})
+
+    def rootless(self, layer: Layer) -> None:
+        """Write what stands on nothing, if its owner has an entry for it."""
+        self._calls.to_disko(layer, self)
+        self._told.add(layer.id)
+
+    def content(self, layer: Layer) -> dict[str, object]:
+        """Give `{"content": ...}` with what stands on a layer; nothing if nothing does."""
+        for each in self._on(layer, ephemeral=False):
+            said = self._calls.to_disko(each, self)
+            if said:
+                self._told.add(each.id)
+                return {"content": dict(said)}
+        return {}
+
+    def uses(self, layer: Layer) -> dict[str, object]:
+        """Give the keys of what a layer is used for, such as `mountpoint`, to be put among its own."""
+        merged: dict[str, object] = {}
+        for each in self._on(layer, ephemeral=True):
+            said = self._calls.to_disko(each, self)
+            if said and not merged.keys() & said.keys():
+                self._told.add(each.id)
+                merged |= said
+        return merged
+
+    def entry(self, section: str, name: str, table: Mapping[str, object]) -> None:
+        """Describe what stands on several layers, in a section of its own; the first description counts."""
+        self.devices.setdefault(section, {}).setdefault(name, dict(table))
+
+    def tells(self, *layers: Layer) -> None:
+        """Say that layers are part of what another one says of itself, such as the partitions of a table."""
+        self._told.update(each.id for each in layers)
+
+    def holder(self, layer: Layer) -> str:
+        """Name the disk a layer stands on as layouts do, such as `disk-main`; empty if it stands on something else."""
+        below = self.graph.under(layer)
+        return f"{DISKS}-{self._names[below[0].id]}" if len(below) == 1 and isinstance(below[0], Disk) else ""
+
+    def unsaid(self) -> Sequence[str]:
+        """Name what nobody wrote down, but not what stands on that."""
+        missing = [each for each in self.graph if each not in self._told]
+        lowest = [each for each in missing if not set(self.graph.on(each)) & set(missing)]
+        return [f"{self.graph.called(self.graph[each])} ({each}) cannot be said in a layout" for each in lowest]
+
+    def _on(self, layer: Layer, *, ephemeral: bool) -> Sequence[Layer]:
+        standing = [self.graph[each] for each in self.graph.standing_on(layer.id)]
+        return [each for each in standing if each.ephemeral is ephemeral and each.part_of != layer.kind]
+
+
+def _meant(disk: Disk) -> dict[str, object]:
+    """Say which disk it is: by a link, which Disko understands as well, if one is known."""
+    links = [link for link in (disk.device.links if disk.device else ()) if link.startswith(LASTING[0])]
+    if links:
+        return {"device": min(links, key=lambda link: (disk.serial not in link if disk.serial else False, link))}
+    wwn = disk.wwn or (disk.device.wwn if disk.device else None)
+    return {"select": {"wwn": wwn} if wwn and disk.id == f"disk:{wwn}" else {"id": disk.id}}
