@@ -44,10 +44,12 @@ class Share(Data, tag="share", tag_field="is"):
     """A percentage of what the container offers."""
 
     percent: float
+    less: int = 0
+    """Bytes to take off from it: a share of what others leave is one of everything, less that share of theirs."""
 
     def __str__(self) -> str:
         """As a person would say it."""
-        return f"{self.percent:g}%"
+        return f"{self.percent:g}% less {human(self.less)}" if self.less else f"{self.percent:g}%"
 
 
 class Rest(Data, tag="rest", tag_field="is"):

@@ -55,7 +55,7 @@ def arranged(parts: Sequence[Partition], space: int) -> Sequence[Partition]:
 
 def _faults(parts: Sequence[Partition]) -> Sequence[str]:
     """List what is wrong with partitions whatever the disk."""
-    found = [f"partition {part.number}: {fault}" for part in parts for fault in _faults_of(part)]
+    found = [f"partition {part.number}: {fault}" for part in parts for fault in faults_of(part)]
     numbers = [part.number for part in parts]
     found += [f"there are two partitions {each}" for each in sorted({n for n in numbers if numbers.count(n) > 1})]
     uuids = [part.uuid for part in parts if part.uuid]
@@ -66,7 +66,8 @@ def _faults(parts: Sequence[Partition]) -> Sequence[str]:
     return found
 
 
-def _faults_of(part: Partition) -> Iterator[str]:
+def faults_of(part: Partition) -> Iterator[str]:
+    """Say what is wrong with one partition, whatever the disk and whatever the others."""
     units = len((part.label or "").encode("utf-16-le", "surrogatepass")) // 2
     if not 1 <= part.number <= SLOTS:
         yield f"numbers go from 1 to {SLOTS}"
@@ -101,7 +102,7 @@ def _sizes(parts: Sequence[Partition], space: int) -> Mapping[int, int]:
         if isinstance(size, Exact):
             sizes[part.number] = size.bytes if part.start is not None else _up(size.bytes)
         elif isinstance(size, Share):
-            sizes[part.number] = max(GRAIN, int(space * size.percent / 100) // GRAIN * GRAIN)
+            sizes[part.number] = max(GRAIN, (int(space * size.percent / 100) - size.less) // GRAIN * GRAIN)
     return sizes
 
 

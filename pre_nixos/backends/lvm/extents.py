@@ -34,8 +34,9 @@ def arranged(volumes: Sequence[Volume], space: int, extent: int) -> Sequence[int
         match volume.size:
             case Exact(bytes=count):
                 counts[position] = _rounded(volume, max(1, -(-count // extent)), up=True)
-            case Share(percent=percent):
-                counts[position] = max(_rounded(volume, 1, up=True), _rounded(volume, int(total * percent / 100)))
+            case Share(percent=percent, less=less):
+                share = max(0, int(total * percent / 100) - -(-less // extent))
+                counts[position] = max(_rounded(volume, 1, up=True), _rounded(volume, share))
             case _:
                 waiting.append(position)
                 keep = max(keep, getattr(volume.size, "keep", 0))
