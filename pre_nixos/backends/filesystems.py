@@ -25,6 +25,7 @@ from pre_nixos.plugin import (
     Verb,
     Zero,
     for_kind,
+    for_type,
     hooks,
     human,
     implements,
@@ -32,9 +33,9 @@ from pre_nixos.plugin import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from pre_nixos.plugin import DeviceGraph
+    from pre_nixos.plugin import DeviceGraph, Fragment, Handle, Sheet
 
 MAKERS = {
     "ext4": ("mkfs.ext4", "-q", "-F"),
@@ -76,7 +77,11 @@ class Filesystem(Layer, tag="filesystem"):
 @implements(hooks.backend)
 def backend() -> Backend:
     """Own filesystems on one device."""
-    return Backend(kinds=[Filesystem], tools=[*(command[0] for command in MAKERS.values()), *LABELLERS])
+    return Backend(
+        kinds=[Filesystem],
+        tools=[*(command[0] for command in MAKERS.values()), *LABELLERS],
+        disko_types=["filesystem"],
+    )
 
 
 @implements(hooks.probe)
@@ -107,6 +112,56 @@ def make(layer: Filesystem, graph: DeviceGraph) -> Sequence[Action]:
             steps=steps,
         )
     ]
+
+
+FORCING = ("-f", "-F")
+"""Arguments that override what was found on a device: there is nothing on it by then."""
+
+
+@for_type(hooks.from_disko, "filesystem")
+def read_filesystem(content: Fragment, on: Sequence[Handle]) -> None:
+    """Read a filesystem; label and UUID may be among the arguments, as Disko has them, or have keys of their own."""
+    type_ = content.text("format", needed=True)
+    arguments = [each for each in content.texts("extraArgs") or () if each not in FORCING]
+    label, uuid = content.text("label"), content.text("uuid")
+    for each in arguments:
+        if each.startswith("-") and " " in each:
+            content.note(f"{each!r} is one argument with a blank in it; write two", "extraArgs")
+    if type_ is None:
+        handle = content.spoilt(on)
+    else:
+        label = _taken(arguments, LABELS.get(type_, "-L")) or label
+        uuid = _taken(arguments, "-i" if type_ == "vfat" else "-U") or uuid
+        if type_ == "vfat" and uuid is not None and len(uuid) == 8:
+            uuid = f"{uuid[:4]}-{uuid[4:]}"
+        filesystem = Filesystem(type=type_, label=label, uuid=uuid, arguments=tuple(arguments))
+        handle = content.put(on, filesystem)
+    content.share("mountpoint", handle)
+
+
+def _taken(arguments: list[str], option: str) -> str | None:
+    """Take an option with its value out of arguments."""
+    if option not in arguments[:-1]:
+        return None
+    position = arguments.index(option)
+    value = arguments[position + 1]
+    del arguments[position : position + 2]
+    return value
+
+
+@for_kind(hooks.to_disko, Filesystem)
+def write_filesystem(layer: Filesystem, sheet: Sheet) -> Mapping[str, object]:
+    """Write a filesystem as Disko reads it: what has no key there is an argument of the maker."""
+    label = (LABELS.get(layer.type, "-L"), layer.label) if layer.label else ()
+    uuid: tuple[str, ...] = ("-U", layer.uuid) if layer.uuid else ()
+    own: dict[str, object] = {}
+    if layer.type == "vfat" and layer.uuid:
+        uuid = ("-i", layer.uuid.replace("-", ""))
+    elif layer.type == "xfs" and layer.uuid:
+        uuid, own = (), {"uuid": layer.uuid}
+    arguments = [*label, *uuid, *layer.arguments]
+    extra = {"extraArgs": arguments} if arguments else {}
+    return {"type": "filesystem", "format": layer.type, **extra, **own, **sheet.uses(layer)}
 
 
 def _uuid_arguments(layer: Filesystem) -> tuple[str, ...]:

@@ -41,10 +41,24 @@ COPY = MIB
 """How much is cleared at each of these places: more than any of the copies is long."""
 
 
+ZFS = "ZFS is recognised and cleared away, and not made here"
+BCACHEFS = "bcachefs is recognised and cleared away, and not made here"
+NOT_MADE = {
+    "zfs": ZFS,
+    "zfs_fs": ZFS,
+    "zfs_volume": ZFS,
+    "zpool": ZFS,
+    "bcachefs": BCACHEFS,
+    "bcachefs_filesystem": BCACHEFS,
+    "bcachefs_filesystems": BCACHEFS,
+}
+"""Types and sections of layouts that a plugin may bring one day; whoever does has the last word."""
+
+
 @implements(hooks.backend)
 def backend() -> Backend:
     """Own what nobody else does."""
-    return Backend(kinds=[Unrecognised])
+    return Backend(kinds=[Unrecognised], disko_refused=NOT_MADE)
 
 
 @for_kind(hooks.teardown, Unrecognised)

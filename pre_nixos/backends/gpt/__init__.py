@@ -1,5 +1,6 @@
 """GUID partition tables and their partitions."""
 
+from pre_nixos.backends.gpt.disko import read_older_table, read_table, write_table
 from pre_nixos.backends.gpt.format import landing_zones, make, where_no_partitions_show
 from pre_nixos.backends.gpt.kinds import Partition, Table
 from pre_nixos.backends.gpt.modify import change
@@ -11,7 +12,7 @@ from pre_nixos.plugin import Backend, hooks, implements
 @implements(hooks.backend)
 def backend() -> Backend:
     """Own GPTs. They are written by libparted, in this process, so no program is needed."""
-    return Backend(kinds=[Table, Partition])
+    return Backend(kinds=[Table, Partition], disko_types=["gpt", "table"])
 
 
 __all__ = [
@@ -23,8 +24,11 @@ __all__ = [
     "in_kernel",
     "landing_zones",
     "make",
+    "read_older_table",
+    "read_table",
     "removal",
     "remove",
     "scheme",
     "where_no_partitions_show",
+    "write_table",
 ]

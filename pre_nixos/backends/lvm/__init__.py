@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pre_nixos.backends.lvm.activate import switch_off, switch_on
+from pre_nixos.backends.lvm.disko import read_group, read_member, write_group
 from pre_nixos.backends.lvm.format import make
 from pre_nixos.backends.lvm.kinds import Group, Orphan, Volume
 from pre_nixos.backends.lvm.modify import change
@@ -15,7 +16,7 @@ from pre_nixos.plugin import Backend, hooks, implements
 @implements(hooks.backend)
 def backend() -> Backend:
     """Own groups, volumes and stray physical volumes."""
-    return Backend(kinds=[Group, Volume, Orphan], tools=["lvm"])
+    return Backend(kinds=[Group, Volume, Orphan], tools=["lvm"], disko_types=["lvm_pv"], disko_sections=["lvm_vg"])
 
 
 __all__ = [
@@ -27,8 +28,11 @@ __all__ = [
     "find",
     "make",
     "object_to",
+    "read_group",
+    "read_member",
     "remove",
     "remove_orphan",
     "switch_off",
     "switch_on",
+    "write_group",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pre_nixos.backends.mdraid.activate import assemble, stop, stop_container
+from pre_nixos.backends.mdraid.disko import read_array, read_member, write_array
 from pre_nixos.backends.mdraid.format import make
 from pre_nixos.backends.mdraid.geometry import Level
 from pre_nixos.backends.mdraid.kinds import Array, Container, Subarray
@@ -16,7 +17,9 @@ from pre_nixos.plugin import Backend, hooks, implements
 @implements(hooks.backend)
 def backend() -> Backend:
     """Own arrays, and what a firmware makes of disks."""
-    return Backend(kinds=[Array, Container, Subarray], tools=["mdadm"])
+    return Backend(
+        kinds=[Array, Container, Subarray], tools=["mdadm"], disko_types=["mdraid"], disko_sections=["mdadm"]
+    )
 
 
 __all__ = [
@@ -30,8 +33,11 @@ __all__ = [
     "find",
     "make",
     "object_to",
+    "read_array",
+    "read_member",
     "remove",
     "remove_container",
     "stop",
     "stop_container",
+    "write_array",
 ]
