@@ -33,9 +33,13 @@ vgcreate -qq swap "$array"
 lvcreate -qq --yes --name swap --extents 100%FREE swap
 mkswap -q /dev/swap/swap
 vgchange -qq --activate n swap
+# What udev does at a start, done here: it would take the members one by one, and might have taken only one by now.
+udevadm control --property=ANACONDA=1
 mdadm --stop --quiet "$array"
-[ -e /dev/md127 ] || mdadm --assemble --quiet --run /dev/md127 "${1}1" "${2}1"
 udevadm settle
+mdadm --assemble --quiet --run /dev/md127 "${1}1" "${2}1"
+udevadm settle
+udevadm control --property=ANACONDA=
 vgchange -qq --activate y swap
 udevadm settle
 swapon /dev/swap/swap
@@ -316,7 +320,8 @@ truncate -s 16M /run/header
 head -c 64 /dev/zero > /run/key
 cryptsetup luksFormat -q --type luks1 --pbkdf-force-iterations 1000 --key-file /run/key /run/header
 mkfs.ext4 -q "$3"
-dd if=/run/header of="$3" bs=592 count=1 conv=notrunc status=none
+# No more than libblkid wants: in what follows, which is random, the kernel might see partitions.
+dd if=/run/header of="$3" bs=208 count=1 conv=notrunc status=none
 mkswap -q "$4"
 truncate -s 320M /run/xfs
 mkfs.xfs -q /run/xfs
