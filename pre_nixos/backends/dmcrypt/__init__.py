@@ -2,6 +2,7 @@
 
 from pre_nixos.backends.dmcrypt.activate import open_volume
 from pre_nixos.backends.dmcrypt.deactivate import close, close_plain
+from pre_nixos.backends.dmcrypt.disko import read_luks, write_luks
 from pre_nixos.backends.dmcrypt.format import make
 from pre_nixos.backends.dmcrypt.kinds import Luks, Plain
 from pre_nixos.backends.dmcrypt.modify import change
@@ -14,7 +15,7 @@ from pre_nixos.plugin import Backend, hooks, implements
 @implements(hooks.backend)
 def backend() -> Backend:
     """Own LUKS volumes and plain mappings."""
-    return Backend(kinds=[Luks, Plain], tools=["cryptsetup", "dmsetup"])
+    return Backend(kinds=[Luks, Plain], tools=["cryptsetup", "dmsetup"], disko_types=["luks"])
 
 
 __all__ = [
@@ -31,4 +32,6 @@ __all__ = [
     "make",
     "object_to",
     "open_volume",
+    "read_luks",
+    "write_luks",
 ]

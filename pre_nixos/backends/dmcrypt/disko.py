@@ -1,0 +1,169 @@
+"""LUKS volumes in layouts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pre_nixos.backends.dmcrypt.kinds import Luks
+from pre_nixos.plugin import for_kind, for_type, hooks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pre_nixos.plugin import Fragment, Handle, Sheet
+
+FILE, KEYFILE, PROMPT = "file:", "keyfile:", "prompt:"
+"""A passphrase on the first line of a file; a key that is all of a file; what a person is asked for."""
+LONG = {"-c": "--cipher", "-h": "--hash", "-s": "--key-size", "-i": "--iter-time"}
+TEXTS = {"--type": "version", "--label": "label", "--uuid": "uuid", "--cipher": "cipher", "--pbkdf": "pbkdf"}
+NUMBERS = {
+    "--key-size": "key_size",
+    "--sector-size": "sector_size",
+    "--iter-time": "iter_time",
+    "--pbkdf-force-iterations": "pbkdf_iterations",
+    "--pbkdf-memory": "pbkdf_memory",
+    "--pbkdf-parallel": "pbkdf_parallel",
+}
+"""Arguments that are fields: what can be is compared with what is there."""
+DISCARDS = "--allow-discards"
+UNQUEUED = ("--perf-no_read_workqueue", "--perf-no_write_workqueue")
+KEYED = ("--key-file", "-d", "--keyfile-size", "--keyfile-offset", "--new-keyfile-size", "--new-keyfile-offset")
+
+
+@for_type(hooks.from_disko, "luks")
+def read_luks(content: Fragment, on: Sequence[Handle]) -> None:
+    """Read a volume, where its keys are to come from, and what is in it."""
+    content.ignore("initrdUnlock")
+    name = content.text("name", needed=True)
+    settings = content.child("settings")
+    keys = _keys(content, settings, name or content.path)
+    discards = settings is not None and settings.flag("allowDiscards")
+    unqueued = settings is not None and settings.flag("bypassWorkqueues")
+    if settings is not None:
+        settings.pass_over()  # the others are for the system that opens it at boot
+    fields, arguments = _format_arguments(content)
+    opening = list(content.words("extraOpenArgs"))
+    discards = discards or DISCARDS in opening
+    unqueued = unqueued or set(UNQUEUED) <= set(opening)
+    plain = {DISCARDS, "--persistent", *(UNQUEUED if unqueued else ())}
+    opening = [each for each in opening if each not in plain]
+    for each in {*arguments, *opening} & set(KEYED):
+        content.note(f"{each}: keys are never arguments; write passwordFile, settings.keyFile or keys")
+    handle = content.spoilt(on)
+    if name is not None:
+        handle = content.add(
+            on,
+            Luks,
+            mapper=name,
+            keys=keys,
+            arguments=tuple(arguments),
+            allow_discards=discards,
+            bypass_workqueues=unqueued,
+            open_arguments=tuple(opening),
+            **fields,  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - each was read as what its field is
+        )
+    content.content(handle)
+
+
+def _keys(content: Fragment, settings: Fragment | None, name: str) -> tuple[str, ...]:
+    """Give references to its keys: the one Disko would use, then the additional ones."""
+    said = content.texts("keys")
+    file, password = content.text("keyFile"), content.text("passwordFile")
+    inner = settings.text("keyFile") if settings is not None else None
+    further = [f"{KEYFILE}{each}" for each in content.texts("additionalKeyFiles") or ()]
+    asks = content.flag("askPassword")
+    if settings is not None:
+        for key in ("keyFileSize", "keyFileOffset"):
+            if settings.number(key):
+                settings.note("a key is all of its file; put it into one of its own", key)
+    for each in filter(None, (file, password, inner)):
+        if not each.startswith("/"):
+            content.note(f"a key file is a path from the root, and {each!r} is not")
+    if said is not None:
+        return said
+    first = f"{PROMPT}{name}"
+    if inner is not None:
+        first = f"{KEYFILE}{inner}"
+    elif not asks and password is not None:
+        first = f"{FILE}{password}"
+    elif not asks and file is not None:
+        first = f"{KEYFILE}{file}"
+    return (first, *further)
+
+
+def _format_arguments(content: Fragment) -> tuple[dict[str, str | int], list[str]]:
+    """Take what there are fields for out of the arguments of the maker."""
+    fields: dict[str, str | int] = {}
+    left: list[str] = []
+    words = [part for word in content.words("extraFormatArgs") for part in _apart(word)]
+    while words:
+        word = LONG.get(words[0], words[0])
+        value = words[1] if len(words) > 1 else ""
+        if word in NUMBERS and value.isdecimal():
+            fields[NUMBERS[word]] = int(value)
+        elif word in TEXTS and value:
+            fields[TEXTS[word]] = value.removeprefix("luks") or "2" if word == "--type" else value
+        else:
+            left.append(words.pop(0))
+            continue
+        del words[:2]
+    for field, key in (("label", "label"), ("uuid", "uuid")):
+        said = content.text(key)
+        if said is not None:
+            fields[field] = said
+    return fields, left
+
+
+def _apart(word: str) -> Sequence[str]:
+    """Take `--option=value` apart."""
+    option, equals, value = word.partition("=")
+    return (option, value) if equals and option.startswith("--") else (word,)
+
+
+@for_kind(hooks.to_disko, Luks)
+def write_luks(layer: Luks, sheet: Sheet) -> Mapping[str, object]:
+    """Write a volume; where its keys come from as Disko says it, if it has words for that."""
+    if layer.mapper is None:
+        return {}  # nobody knows what it would be opened as
+    settings = {
+        key: True
+        for key, said in (("allowDiscards", layer.allow_discards), ("bypassWorkqueues", layer.bypass_workqueues))
+        if said
+    }
+    keys, key_file = _written_keys(layer)
+    arguments: list[str] = []
+    own: dict[str, object] = {}
+    for option, field in (*TEXTS.items(), *NUMBERS.items()):
+        value = getattr(layer, field)
+        if value is None:
+            continue
+        if " " in str(value):
+            own[field] = value  # Disko would take it for two words
+        else:
+            arguments += [option, f"luks{value}" if field == "version" else str(value)]
+    arguments += layer.arguments
+    found: dict[str, object] = {"type": "luks", "name": layer.mapper, **keys, **own}
+    if settings or key_file:
+        found["settings"] = {**settings, **key_file}
+    if arguments:
+        found["extraFormatArgs"] = arguments
+    if layer.open_arguments:
+        found["extraOpenArgs"] = list(layer.open_arguments)
+    return {**found, **sheet.content(layer)}
+
+
+def _written_keys(layer: Luks) -> tuple[dict[str, object], dict[str, object]]:
+    """Give the keys of the table that say where its keys come from, and those of its settings."""
+    first, *further = layer.keys or ("",)
+    if not first:
+        return {"keys": []}, {}
+    files = [each.removeprefix(KEYFILE) for each in further if each.startswith(f"{KEYFILE}/")]
+    additional: dict[str, object] = {"additionalKeyFiles": files} if files else {}
+    if len(files) == len(further):
+        if first.startswith(f"{FILE}/"):
+            return {"passwordFile": first.removeprefix(FILE), **additional}, {}
+        if first.startswith(f"{KEYFILE}/"):
+            return additional, {"keyFile": first.removeprefix(KEYFILE)}
+        if first == f"{PROMPT}{layer.mapper}":
+            return additional, {}
+    return {"keys": list(layer.keys)}, {}
