@@ -179,9 +179,11 @@ def _short_of(verdict: Verdict) -> str:
 
 
 def _left_alone(layer: Layer, there: DeviceGraph, verdicts: Mapping[str, Verdict]) -> bool:
-    """Whether it is merely a use, such as a further mount, of something that stays: no reason to end it."""
+    """Whether it is merely a use of something that stays, such as a further mount, or content of it: let it be."""
     supports = there.on(layer.id)
-    return layer.ephemeral and all(each not in verdicts or verdicts[each].fate.stays for each in supports)
+    return (layer.ephemeral or layer.incidental) and all(
+        each not in verdicts or verdicts[each].fate.stays for each in supports
+    )
 
 
 def _in_the_way(layer: Layer, there: DeviceGraph, making: Collection[str]) -> bool:
@@ -214,7 +216,7 @@ def _containers(there: DeviceGraph, wanted: DeviceGraph, verdicts: dict[str, Ver
         if not verdict.fate.stays or isinstance(container, Disk):
             continue
         mine = [each.id for each in wanted.parts(container)]
-        its = [each.id for each in there.parts(there[container.id])]
+        its = [each.id for each in there.parts(there[container.id]) if not each.incidental]
         said = [f"{each} is {verdicts[each].fate}" for each in mine if verdicts[each].fate not in _QUIET]
         said += [f"{each} is to go" for each in its if each not in wanted]
         if said:

@@ -160,7 +160,7 @@ def after(action: Action, graph: DeviceGraph, wanted: DeviceGraph) -> DeviceGrap
             return graph.plus(_activated(target, graph, wanted))
         case Verb.MODIFY:
             container = _present(graph, target)
-            gone = [each.id for each in graph.parts(container) if each.id not in wanted]
+            gone = [each.id for each in graph.parts(container) if each.id not in wanted and not each.incidental]
             return graph.without(gone).plus(_made(target, graph, wanted))
 
 

@@ -160,6 +160,26 @@ class Detach(Data, tag="detach", tag_field="step"):
     at: str
 
 
+class NewSubvolume(Data):
+    """One subvolume to be made."""
+
+    path: str
+    """From the top of the filesystem."""
+    origin: str | None = None
+    """The path of the subvolume it is a snapshot of; None for an empty one of its own."""
+    read_only: bool = False
+
+
+class MakeSubvolumes(Data, tag="make-subvolumes", tag_field="step"):
+    """Make subvolumes of the btrfs on the device, in this order, where nobody but us sees it mounted.
+
+    Directories above them are made as needed; a subvolume that is there already is left as it is.
+    """
+
+    target: Node
+    subvolumes: tuple[NewSubvolume, ...]
+
+
 class SwapOn(Data, tag="swap-on", tag_field="step"):
     """Use the device as swap."""
 
@@ -188,6 +208,7 @@ Step: TypeAlias = (
     | MakeDirectory
     | Attach
     | Detach
+    | MakeSubvolumes
     | SwapOn
     | SwapOff
 )

@@ -15,7 +15,7 @@ from pre_nixos.host.api import (
     Outcome,
     TakeLock,
 )
-from pre_nixos.host.doing import attach, blocks, files, free, holds, table, tools, waiting
+from pre_nixos.host.doing import attach, blocks, files, free, holds, subvolumes, table, tools, waiting
 from pre_nixos.host.doing.disklock import Pins
 from pre_nixos.host.doing.places import place_of
 from pre_nixos.host.doing.problems import Effort, NotDoneError, NotNowError, RefusedError, words
@@ -25,6 +25,7 @@ from pre_nixos.model.step import (
     Detach,
     Discard,
     MakeDirectory,
+    MakeSubvolumes,
     RequireBlank,
     RequireClear,
     RequireFree,
@@ -121,6 +122,8 @@ class Hands:
                 return attach.attach(place_of(work.target, places), work.at, work.type, work.options, effort)
             case Detach():
                 return attach.detach(place_of(work.target, places), work.at, effort)
+            case MakeSubvolumes():
+                return subvolumes.make_subvolumes(place_of(work.target, places), work.subvolumes, effort)
             case SwapOn():
                 return attach.swap_on(place_of(work.target, places), work.priority, discard=work.discard, effort=effort)
             case SwapOff():

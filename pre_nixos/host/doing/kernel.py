@@ -7,6 +7,10 @@ import fcntl
 import os
 import struct
 from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 BLKSSZGET = 0x1268
 BLKPG = 0x1269
@@ -110,6 +114,44 @@ def mount(source: str, at: str, kind: str, flags: int, data: str) -> None:
         ctypes.c_ulong(flags),
         os.fsencode(data) or None,
     )
+
+
+FSOPEN, FSCONFIG, FSMOUNT = 430, 431, 432
+"""Numbers of the calls that mount in steps: one number each on every architecture."""
+
+
+def mount_unseen(source: str, kind: str, options: Mapping[str, str]) -> int:
+    """Mount the filesystem of a device nowhere: only the descriptor leads into it, and its end unmounts."""
+    context = _numbered("fsopen", FSOPEN, os.fsencode(kind), 1)
+    try:
+        for key, value in {"source": source, **options}.items():
+            _numbered("fsconfig", FSCONFIG, context, 1, os.fsencode(key), os.fsencode(value), 0)
+        _numbered("fsconfig", FSCONFIG, context, 6, None, None, 0)
+        return _numbered("fsmount", FSMOUNT, context, 1, 0xE)  # no set-user-ID, no devices, no programs
+    finally:
+        os.close(context)
+
+
+def _numbered(name: str, number: int, *arguments: object) -> int:
+    """Make a system call that the C library may have no name for."""
+    answer = int(_C.syscall(number, *arguments))
+    if answer < 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error), name)
+    return answer
+
+
+def make_subvolume(directory: int, name: str, *, origin: int | None = None, read_only: bool = False) -> None:
+    """Make a subvolume in a directory, empty or as a snapshot of the one that is open as `origin`."""
+    flags = 2 if read_only else 0
+    argument = bytearray(struct.pack("=qQQ32s", -1 if origin is None else origin, 0, flags, b"") + os.fsencode(name))
+    argument.extend(bytes(4096 - len(argument)))
+    fcntl.ioctl(directory, 0x50009418 if origin is None else 0x50009417, argument)
+
+
+def commit(directory: int) -> None:
+    """Have a btrfs write down everything, whoever has it mounted."""
+    fcntl.ioctl(directory, 0x9408)
 
 
 def unmount(at: str) -> None:

@@ -1,0 +1,115 @@
+"""What a btrfs is, and the subvolumes in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pre_nixos.plugin import Fact, How, Layer, Mismatch, Name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Self
+
+SIGNATURE = "btrfs"
+
+
+class Btrfs(Layer, tag="btrfs"):
+    """A btrfs on one device or several."""
+
+    label: str | None = None
+    uuid: str | None = None
+    data: str | None = None
+    """The profile of what is in files: `single`, `dup`, `raid0`, `raid1`, `raid1c3`, `raid1c4`, `raid10`, ..."""
+    metadata: str | None = None
+    """The profile of everything else."""
+    arguments: How[tuple[str, ...]] = ()
+    """Further arguments for the program that makes it."""
+    devices: Fact[int] = 0
+    """How many devices it has by its own account; 0 if that could not be read."""
+
+    def __post_init__(self) -> None:
+        """UUIDs are the same however they are written."""
+        if self.uuid is not None:
+            msgspec.structs.force_setattr(self, "uuid", self.uuid.lower())
+
+    def describe(self) -> str:
+        """Label, and over how many devices it stretches."""
+        label = f" {self.label!r}" if self.label else ""
+        return f"btrfs{label}" + (f" over {self.devices} devices" if self.devices > 1 else "")
+
+    def explains(self) -> frozenset[str]:
+        """Its own signature, on every device."""
+        return frozenset({SIGNATURE})
+
+    def mismatches(  # pyright: ignore[reportIncompatibleMethodOverride] - only layers of one kind are compared
+        self, there: Self
+    ) -> tuple[Mismatch, ...]:
+        """Where nothing could be read of its profiles, nothing speaks against them."""
+        return tuple(
+            each
+            for each in super().mismatches(there)
+            if each.field not in {"data", "metadata"} or getattr(there, each.field) is not None
+        )
+
+
+class Subvolume(Layer, tag="btrfs.subvolume"):
+    """A subvolume: mounted by itself, or seen as a directory of what it is in. One that nobody asked for stays."""
+
+    part_of = "btrfs"
+    incidental = True
+
+    name: Name[str]
+    """Its path from the top of the filesystem, without a slash at either end."""
+    read_only: bool | None = None
+    origin: How[str | None] = None
+    """The subvolume it is made as a snapshot of: at the moment when that is made, and so empty."""
+
+    def __post_init__(self) -> None:
+        """A path is the same with or without slashes around it. Raises ValueError for one that leads elsewhere."""
+        for field in ("name", "origin"):
+            path: str | None = getattr(self, field)
+            if path is None:
+                continue
+            words = [word for word in path.split("/") if word]
+            if not words or {".", ".."} & set(words) or "\0" in path:
+                raise ValueError(f"a subvolume's {field} must be a path below the top, and {path!r} is not")
+            msgspec.structs.force_setattr(self, field, "/".join(words))
+
+    def describe(self) -> str:
+        """Its path, and whether it can be written to."""
+        return f"subvolume {self.name}" + (" (read-only)" if self.read_only else "")
+
+    @property
+    def title(self) -> str:
+        """Its path."""
+        return f"subvolume {self.name}"
+
+    def mounted_as(self) -> tuple[str, tuple[str, ...]]:
+        """Every subvolume is mounted by its path."""
+        return "btrfs", (f"subvol=/{self.name}",)
+
+
+def in_order(subvolumes: Sequence[Subvolume]) -> Sequence[Subvolume]:
+    """Put first what others are made of or are in; a snapshot right behind its origin, before anything is in that."""
+    waiting = sorted(subvolumes, key=lambda each: (each.origin is None, each.name))  # snapshots as soon as they can be
+    names = {each.name for each in waiting}
+    ordered: list[Subvolume] = []
+    while waiting:
+        made = {each.name for each in ordered}
+        ready = next((each for each in waiting if _needs(each, names) <= made), waiting[0])
+        waiting.remove(ready)
+        ordered.append(ready)
+    return ordered
+
+
+def _needs(subvolume: Subvolume, names: set[str]) -> set[str]:
+    words = subvolume.name.split("/")
+    needed = {"/".join(words[:count]) for count in range(1, len(words))}
+    if subvolume.origin:
+        needed.add(subvolume.origin)
+    return needed & names
+
+
+__all__ = ["SIGNATURE", "Btrfs", "Subvolume", "in_order"]
