@@ -30,8 +30,16 @@ class Book(Protocol):
         """Write down a layer, or that there would be one had it made sense."""
         ...
 
+    def having(self, name: str, path: str) -> Handle:
+        """Give a handle for what has a name, whoever describes it."""
+        ...
+
     def ask(self, type_: str, fragment: Fragment, on: Sequence[Handle]) -> None:
         """Have the owner of a type read a fragment."""
+        ...
+
+    def share(self, keys: str, fragment: Fragment, on: Sequence[Handle]) -> None:
+        """Have the owner of some keys read them of a fragment that belongs to another."""
         ...
 
     def join(self, section: str, name: str, on: Sequence[Handle], path: str) -> None:
@@ -203,6 +211,13 @@ class Fragment:
         """Put a layer on others."""
         return self._book.enter(layer, on, self.path)
 
+    def having(self, name: str) -> Handle:
+        """Give a handle for what has a name nothing else can have, such as `mapper:crypted`, wherever it is described.
+
+        The names are those of `Layer.occupies`. It is noted if nothing in the layout has it.
+        """
+        return self._book.having(name, self.path)
+
     def content(self, on: Handle, key: str = "content") -> None:
         """Have what is inside read by the owner of its type, if there is anything."""
         inside = self.child(key)
@@ -217,9 +232,9 @@ class Fragment:
             return
         self._book.ask(child.type, child, on)
 
-    def share(self, type_: str, on: Handle) -> None:
-        """Have keys of this very table read by the owner of another type, such as `mountpoint`."""
-        self._book.ask(type_, self, [on])
+    def share(self, keys: str, on: Handle) -> None:
+        """Have keys of this very table read by their owner: `mountpoint` and what goes with it, say."""
+        self._book.share(keys, self, [on])
 
     def join(self, section: str, name: str, on: Sequence[Handle]) -> None:
         """Make what is here a member of what an entry of a section describes."""
@@ -227,7 +242,7 @@ class Fragment:
 
     def close(self) -> None:
         """Note every key that nobody asked for, here and below; doing it again says nothing twice."""
-        known = sorted(self._known)
+        known = sorted(self._known - {"type"})
         for key in self._table:
             if key not in self._known:
                 self._book.unread(self, key, known)

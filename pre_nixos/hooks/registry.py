@@ -40,6 +40,8 @@ class Registry:
         """The owner of each type of layouts."""
         self.sections: dict[str, str] = {}
         """The owner of each section of layouts."""
+        self.keys: dict[str, str] = {}
+        """The owner of each set of keys that tables of layouts may share."""
         self.refused: dict[str, str] = {}
         """Types and sections that are known and not made, each with the reason."""
         for name, plugin in plugins.items():
@@ -108,9 +110,16 @@ class Registry:
             if kind in self.kinds:
                 raise PluginError(f"the kind {kind} has two owners: {self.owners[kind]} and {name}; remove one of them")
             self.kinds[kind], self.owners[kind] = cls, name
-        for types, owners in ((backend.disko_types, self.types), (backend.disko_sections, self.sections)):
+        self._own_types(name, backend)
+
+    def _own_types(self, name: str, backend: specs.Backend) -> None:
+        for types, owners in (
+            (backend.disko_types, self.types),
+            (backend.disko_sections, self.sections),
+            (backend.disko_keys, self.keys),
+        ):
             for each in types:
-                other = self.types.get(each) or self.sections.get(each)
+                other = self.types.get(each) or self.sections.get(each) or self.keys.get(each)
                 if other:
                     raise PluginError(f"the type {each} of layouts has two owners: {other} and {name}; remove one")
                 owners[each] = name
@@ -134,7 +143,7 @@ class Registry:
                 for each in getattr(function, TYPES, ()) or (None,):
                     if each is None:
                         raise PluginError(f"plugin {plugin} answers {spec.__name__} for no type: mark it @for_type")
-                    if plugin not in {self.types.get(each), self.sections.get(each)}:
+                    if plugin not in {self.types.get(each), self.sections.get(each), self.keys.get(each)}:
                         raise PluginError(
                             f"plugin {plugin} reads {each}, which is not among the types its backend() lists"
                         )

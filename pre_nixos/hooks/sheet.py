@@ -17,6 +17,8 @@ class Sheet(Protocol):
     """A layout while it is being written."""
 
     graph: DeviceGraph
+    below: str
+    """The id of the layer whose content is being written; what stands on several is asked for each of them."""
 
     def content(self, layer: Layer) -> Table:
         """Give `{"content": ...}` with what stands on a layer; nothing if nothing does."""

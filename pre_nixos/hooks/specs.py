@@ -37,7 +37,7 @@ spec = pluggy.HookspecMarker(PROJECT)
 class Backend:
     """What a plugin brings: the kinds it owns and the programs they need."""
 
-    __slots__ = ("api", "disko_refused", "disko_sections", "disko_types", "kinds", "tools")
+    __slots__ = ("api", "disko_keys", "disko_refused", "disko_sections", "disko_types", "kinds", "tools")
 
     def __init__(
         self,
@@ -46,19 +46,21 @@ class Backend:
         tools: Iterable[str] = (),
         disko_types: Iterable[str] = (),
         disko_sections: Iterable[str] = (),
+        disko_keys: Iterable[str] = (),
         disko_refused: Mapping[str, str] = {},
         api: int = API,
     ) -> None:
         """Take the kinds and programs; and the types of layouts it reads, the sections, and those it says no to.
 
-        A type is what stands in a `content`, a section what stands at the top of a layout. One that is refused says
-        why, and gives way to whoever owns it.
+        A type is what stands in a `content`, a section what stands at the top of a layout; keys are those that tables
+        of other owners may have. What is refused says why, and gives way to whoever owns it.
         """
         self.api = api
         self.kinds = tuple(kinds)
         self.tools = tuple(tools)
         self.disko_types = tuple(disko_types)
         self.disko_sections = tuple(disko_sections)
+        self.disko_keys = tuple(disko_keys)
         self.disko_refused = dict(disko_refused)
 
 

@@ -7,7 +7,6 @@ and what is objected to depends on that.
 
 from __future__ import annotations
 
-import re
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
@@ -16,11 +15,12 @@ import msgspec
 from pre_nixos.flow.schedule import schedule
 from pre_nixos.hooks.registry import PluginError
 from pre_nixos.model.device import BlockDevice
-from pre_nixos.model.draft import Draft, InvalidLayout, Wanted
+from pre_nixos.model.draft import Draft, Handle, InvalidLayout, Wanted
 from pre_nixos.model.graph import DeviceGraph
 from pre_nixos.model.identity import disk_id
 from pre_nixos.model.layer import Disk, State
 from pre_nixos.model.machine import Machine
+from pre_nixos.model.size import human
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from pre_nixos.hooks.registry import Registry
     from pre_nixos.layouts.read import Reading
     from pre_nixos.layouts.select import Choice
-    from pre_nixos.model.draft import Handle
 
 SIZES = tuple(1 << exponent for exponent in (40, 43, 46, 50))
 """Of the disks that are made up, in bytes: nobody knows how large the real ones will be."""
@@ -55,16 +54,24 @@ class Trial:
         order = self._order()
         if order is None:
             return
-        self.problems += self._shared_names(order)
-        draft = Draft(_blank(self._disks.values()), take=_once(self._disks.values()), named=self._named())
-        handles = self._written(draft, order)
-        try:
-            self.wanted = draft.wanted()
-        except InvalidLayout as error:
-            self.sums += self._with_paths(error.problems, draft, handles)
-            return
+        out = set(self._shared_names(order))
+        wanted: Wanted | None = None
+        draft, handles = Draft(_blank(()), take=()), dict[int, Handle]()
+        while wanted is None:
+            draft = Draft(_blank(self._disks.values()), take=_once(self._disks.values()), named=self._named())
+            handles = self._written(draft, [each for each in order if each not in out])
+            try:
+                wanted = draft.wanted()
+            except InvalidLayout as error:
+                unfit = self._unfit(error.problems, draft, handles)
+                if not unfit:
+                    return
+                # Without what does not fit the rest can be looked at, too.
+                out |= unfit
         if self._objecting:
-            self.problems += self._objections(draft, handles)
+            self.problems += self._objections(wanted, draft, handles)
+        if not self.sums:
+            self.wanted = wanted
 
     def _named(self) -> Sequence[Disk]:
         named = {position for position, choice in enumerate(self._reading.choices) if choice.named}
@@ -84,24 +91,30 @@ class Trial:
 
     def _below(self, position: int) -> Sequence[int]:
         entry = self._reading.entries[position]
+        if entry.having:
+            layers = ((at, each.layer) for at, each in enumerate(self._reading.entries))
+            return [at for at, layer in layers if layer is not None and entry.having in layer.occupies()][:1]
         if entry.members is None:
             return entry.on
         joined = self._reading.joins.get(entry.members, ())
         return list(dict.fromkeys(each.position for member in joined for each in member))
 
-    def _shared_names(self, order: Sequence[int]) -> Iterator[str]:
-        """Find what two layers would both have, and only one can."""
+    def _shared_names(self, order: Sequence[int]) -> frozenset[int]:
+        """Note what two layers would both have and only one can, and give the later ones."""
         taken: dict[str, int] = {}
+        late: set[int] = set()
         entries = self._reading.entries
         for position in sorted(order):
             layer = entries[position].layer
             for name in sorted(layer.occupies()) if layer is not None else ():
                 other = taken.setdefault(name, position)
-                if other != position and layer is not None:
-                    there = f"{layer.title} is there already, from {entries[other].path}"
-                    yield f"{entries[position].path}: {there}; only one can be {name}"
+                if other != position:
+                    late.add(position)
+                    said = f"{entries[other].path} has {name} already, and only one can"
+                    self.problems.append(f"{entries[position].path}: {said}")
+        return frozenset(late)
 
-    def _written(self, draft: Draft, order: Sequence[int]) -> Mapping[int, Handle]:
+    def _written(self, draft: Draft, order: Sequence[int]) -> dict[int, Handle]:
         """Write into the draft whatever makes sense and stands on what does."""
         supports: dict[int, tuple[Handle | Disk, ...]] = {}
         handles: dict[int, Handle] = {}
@@ -111,28 +124,34 @@ class Trial:
                 supports[position] = (self._disks[entry.choice, entry.nth],)
                 continue
             below = self._below(position)
-            if any(each not in supports for each in below):
+            if any(each not in supports for each in below) or (entry.having and not below):
                 continue
             on = tuple(dict.fromkeys(each for position in below for each in supports[position]))
-            if entry.members is not None:
+            if entry.members is not None or entry.having:
                 supports[position] = on
             elif entry.layer is not None:
                 handles[position] = draft.add(entry.layer, on=on)
                 supports[position] = (handles[position],)
         return handles
 
-    def _with_paths(self, problems: Sequence[str], draft: Draft, handles: Mapping[int, Handle]) -> Iterator[str]:
-        paths = self._paths(draft, handles)
+    def _unfit(self, problems: Sequence[str], draft: Draft, handles: Mapping[int, Handle]) -> frozenset[int]:
+        """Note what does not fit, with its path in the place of its id, and give the positions it is about."""
+        ids = draft.ids()
+        at = {ids[handle.position]: position for position, handle in handles.items()}
+        found: set[int] = set()
         for problem in problems:
-            id_ = max((each for each in paths if problem.startswith(f"{each}: ")), key=len, default="")
-            yield f"{paths[id_]}{problem[len(id_) :]}" if id_ else problem
+            id_ = max((each for each in at if problem.startswith(f"{each}: ")), key=len, default="")
+            if id_:
+                found.add(at[id_])
+                problem = f"{self._reading.entries[at[id_]].path}{problem[len(id_) :]}"  # noqa: PLW2901 - the same, said otherwise
+            self.sums.append(problem)
+        return frozenset(found)
 
-    def _objections(self, draft: Draft, handles: Mapping[int, Handle]) -> Iterator[str]:
-        if self.wanted is None:
-            return
-        paths = self._paths(draft, handles)
+    def _objections(self, wanted: Wanted, draft: Draft, handles: Mapping[int, Handle]) -> Iterator[str]:
+        ids = draft.ids()
+        paths = {ids[handle.position]: self._reading.entries[at].path for at, handle in handles.items()}
         try:
-            plan = schedule(_blank(self._disks.values()), self.wanted, registry=self._registry)
+            plan = schedule(_blank(self._disks.values()), wanted, registry=self._registry)
         except PluginError as error:
             yield str(error)
             return
@@ -140,21 +159,18 @@ class Trial:
             if objection.subject in paths:
                 yield f"{paths[objection.subject]}: {objection}"
 
-    def _paths(self, draft: Draft, handles: Mapping[int, Handle]) -> Mapping[str, str]:
-        ids = draft.ids()
-        return {ids[handle.position]: self._reading.entries[at].path for at, handle in handles.items()}
-
 
 def try_out(reading: Reading, registry: Registry) -> Sequence[str]:
     """Give everything that is wrong with a layout whatever the machine."""
-    problems: Sequence[str] = ()
+    first: Sequence[str] = ()
     for size in SIZES:
         trial = Trial(reading, dict(_made_up(reading.choices, size)), registry, objecting=True)
         trial.run()
-        problems = _said(reading.problems, trial.problems, trial.sums)
-        if not trial.sums:
-            break
-    return problems
+        first = first or trial.sums
+        if not trial.sums or size == SIZES[-1]:
+            sums = [each if each in first else f"{each} (on disks of {human(size)})" for each in trial.sums]
+            return _said(reading.problems, trial.problems, sums)
+    return reading.problems
 
 
 def wanted_on(reading: Reading, machine: Machine, registry: Registry) -> Wanted:
@@ -180,8 +196,8 @@ def _said(*groups: Sequence[str]) -> Sequence[str]:
 def _made_up(choices: Sequence[Choice], size: int) -> Iterator[tuple[tuple[int, int], Disk]]:
     for position, choice in enumerate(choices):
         for nth in range(choice.count):
-            word = re.sub(r"[^A-Za-z0-9]", "-", choice.name)
-            serial = f"{word}-{position}-{nth}"
+            same = [each.name for each in choices[:position]].count(choice.name)
+            serial = "-".join([choice.name, *(str(each) for each in (nth, same) if each)])
             device = BlockDevice(
                 name=f"layout{position}n{nth}", number=f"{position}:{nth}", size=size, transport="nvme", serial=serial
             )

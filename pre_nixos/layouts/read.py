@@ -41,6 +41,8 @@ class Entry(Data):
     nth: int = 0
     members: tuple[str, str] | None = None
     """For members: section and name of what they belong to."""
+    having: str = ""
+    """For what is described elsewhere: the name only it has."""
 
 
 class Reading:
@@ -81,6 +83,11 @@ class Reading:
                 self.problems += [
                     f"{path}: there is no {section}.{written(name)}{did_you_mean(name, there)}" for path in paths
                 ]
+        names = {name for each in self.entries if each.layer is not None for name in each.layer.occupies()}
+        for each in self.entries:
+            if each.having and each.having not in names:
+                meant = did_you_mean(each.having, {name for name in names if name.split(":")[0] in each.having})
+                self.note(each.path, f"nothing in the layout has {each.having}{meant}")
         self.problems = list(dict.fromkeys(self.problems))
 
     def _section(self, section: str, value: object) -> None:
@@ -115,7 +122,12 @@ class Reading:
     def _disk(self, entry: Fragment) -> None:
         choice = read_choice(entry, self._overruled.get(entry.name))
         position = len(self.choices)
+        for other in self.choices:
+            if choice.named and (choice.names, choice.link) == (other.names, other.link):
+                entry.note(f"this is the disk of {other.path} already")
         self.choices.append(choice)
+        if not entry.has("content"):
+            entry.note("nothing is said to be on it; to leave a disk alone leave it out, to have it blank wipe it")
         table = {key: entry.value(key) for key in ("content",) if entry.has(key)}
         for nth in range(choice.count):
             called = choice.name if choice.count == 1 else f"{choice.name}-{nth + 1}"
@@ -144,13 +156,16 @@ class Reading:
         self.entries.append(Entry(path=path, layer=layer, on=tuple(each.position for each in on)))
         return Handle(position=len(self.entries) - 1)
 
+    def having(self, name: str, path: str) -> Handle:
+        """Give a handle for what has a name, whoever describes it."""
+        self.entries.append(Entry(path=path, having=name))
+        return Handle(position=len(self.entries) - 1)
+
     def ask(self, type_: str, fragment: Fragment, on: Sequence[Handle]) -> None:
         """Have the owner of a type read a fragment."""
         if type_ in self._registry.types:
             self._calls.from_disko(type_, fragment, on)
-            # Keys of a table that several types share are looked at once all of them were asked.
-            if fragment.type == type_:
-                fragment.close()
+            fragment.close()
             return
         fragment.pass_over()
         if type_ in self._registry.refused:
@@ -159,6 +174,11 @@ class Reading:
             fragment.note(f"{type_!r} is not the content of anything: it stands in the section {type_} of the layout")
         else:
             fragment.note(f"nobody here knows the type {type_!r}{did_you_mean(type_, self._registry.types)}")
+
+    def share(self, keys: str, fragment: Fragment, on: Sequence[Handle]) -> None:
+        """Have the owner of some keys read them of a fragment that belongs to another."""
+        if keys in self._registry.keys:
+            self._calls.from_disko(keys, fragment, on)
 
     def join(self, section: str, name: str, on: Sequence[Handle], path: str) -> None:
         """Write down a member of something that is described elsewhere in the layout."""

@@ -75,7 +75,8 @@ def read_choice(entry: Fragment, overruled: str | None = None) -> Choice:
     if select is not None:
         return said  # a layout that Disko is to read as well has to have a device
     if device is None:
-        entry.note('which disk is it? Write device = "/dev/disk/by-id/...", or select = { serial = ... }')
+        if not entry.has("device"):
+            entry.note('which disk is it? Write device = "/dev/disk/by-id/...", or select = { serial = ... }')
     elif device.startswith("/dev/") and not device.startswith(LASTING):
         entry.note(f"{device!r} {KERNELS}", "device")
     else:

@@ -51,6 +51,7 @@ class Writing:
 
     def __init__(self, graph: DeviceGraph, names: Mapping[str, str], calls: Calls) -> None:
         self.graph = graph
+        self.below = ""
         self.devices: dict[str, dict[str, object]] = {}
         self._calls = calls
         self._names = {disk.id: names.get(disk.id) or disk.segment for disk in graph.of(Disk)}
@@ -70,12 +71,17 @@ class Writing:
 
     def content(self, layer: Layer) -> dict[str, object]:
         """Give `{"content": ...}` with what stands on a layer; nothing if nothing does."""
+        outer, self.below = self.below, layer.id
+        found: dict[str, object] = {}
         for each in self._on(layer, ephemeral=False):
+            self.below = layer.id
             said = self._calls.to_disko(each, self)
             if said:
                 self._told.add(each.id)
-                return {"content": dict(said)}
-        return {}
+                found = {"content": dict(said)}
+                break
+        self.below = outer
+        return found
 
     def uses(self, layer: Layer) -> dict[str, object]:
         """Give the keys of what a layer is used for, such as `mountpoint`, to be put among its own."""

@@ -75,7 +75,7 @@ class _Slot:
             self._wrong(str(error))
 
     def _start(self, text: str | None) -> None:
-        found = amount(text) if text not in {None, "0"} and text is not None else None
+        found = amount(text) if text is not None and text != "0" else None
         if found is None:
             return
         if found.sign:
@@ -84,9 +84,10 @@ class _Slot:
 
     def _end(self, text: str | None, key: str) -> None:
         if text is None:
-            raise ValueError(
-                'it has neither size nor end; write for example size = "512M", or size = "100%" for the rest'
-            )
+            if self.fragment.has("size") or self.fragment.has("end"):
+                self.sound = False  # that it is no text was noted
+                return
+            raise ValueError('it has neither size nor end; write for example size = "512M", or "100%" for the rest')
         if text == WHOLE or (key == "end" and text in {"0", "-0"}):
             self.whole = True
             return
@@ -99,8 +100,6 @@ class _Slot:
             self.left = found.bytes
         else:
             self.end = found.bytes + (512 if found.sectors else 0)
-        if not found.bytes:
-            raise ValueError("its size would be nothing")
 
     def partition(self, size: Size, holder: str) -> Partition | None:
         """Give the partition, or note why there can be none."""
@@ -161,6 +160,7 @@ def _number(slots: Sequence[_Slot]) -> None:
         if slot.wanted_number is not None:
             other = taken.setdefault(slot.wanted_number, slot)
             if other is not slot:
+                slot.sound = False
                 slot.fragment.note(f"{other.fragment.path} has this number already", "number")
     free = (number for number in range(1, len(slots) + len(taken) + 1) if number not in taken)
     for slot in slots:

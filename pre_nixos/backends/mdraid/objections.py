@@ -25,7 +25,7 @@ def object_to(plan: Plan) -> Iterable[Objection]:
         verdict = plan.reasons.get(array.id)
         if verdict is not None and verdict.fate.makes:
             for text, remedy in problems(array, plan.wanted.graph):
-                yield Objection(subject=array.id, text=f"Array {array.name!r}: {text}", remedy=remedy)
+                yield Objection(subject=array.id, text=f"Array {array.name!r}: {text}.", remedy=remedy)
 
 
 def problems(array: Array, graph: DeviceGraph) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from pre_nixos.plugin import Backend, hooks, implements
 @implements(hooks.backend)
 def backend() -> Backend:
     """Own mounts. Mounting and unmounting are system calls, so no program is needed."""
-    return Backend(kinds=[Mount], disko_types=["mountpoint"])
+    return Backend(kinds=[Mount], disko_keys=["mountpoint"])
 
 
 __all__ = [
