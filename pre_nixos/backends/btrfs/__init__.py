@@ -1,5 +1,6 @@
 """btrfs: a filesystem that may stretch over several devices, and the subvolumes in it."""
 
+from pre_nixos.backends.btrfs.disko import read_btrfs, write_btrfs
 from pre_nixos.backends.btrfs.format import make
 from pre_nixos.backends.btrfs.kinds import Btrfs, Subvolume
 from pre_nixos.backends.btrfs.modify import change
@@ -12,7 +13,19 @@ from pre_nixos.plugin import Backend, hooks, implements
 @implements(hooks.backend)
 def backend() -> Backend:
     """Own btrfs and its subvolumes."""
-    return Backend(kinds=[Btrfs, Subvolume], tools=["btrfs", "mkfs.btrfs"])
+    return Backend(kinds=[Btrfs, Subvolume], tools=["btrfs", "mkfs.btrfs"], disko_types=["btrfs"])
 
 
-__all__ = ["MIRRORS", "Btrfs", "Subvolume", "backend", "change", "find", "make", "object_to", "remove"]
+__all__ = [
+    "MIRRORS",
+    "Btrfs",
+    "Subvolume",
+    "backend",
+    "change",
+    "find",
+    "make",
+    "object_to",
+    "read_btrfs",
+    "remove",
+    "write_btrfs",
+]

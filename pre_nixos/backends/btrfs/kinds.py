@@ -43,6 +43,10 @@ class Btrfs(Layer, tag="btrfs"):
         """Its own signature, on every device."""
         return frozenset({SIGNATURE})
 
+    def mounted_as(self) -> tuple[str, tuple[str, ...]]:
+        """Mounted as a whole, it is seen from the top, whatever subvolume it would show otherwise."""
+        return "btrfs", ("subvolid=5",)
+
     def mismatches(  # pyright: ignore[reportIncompatibleMethodOverride] - only layers of one kind are compared
         self, there: Self
     ) -> tuple[Mismatch, ...]:
