@@ -28,6 +28,7 @@ from pre_nixos.model.data import Data
 from pre_nixos.model.device import BlockDevice
 from pre_nixos.model.draft import Draft, Handle, InvalidLayout, Wanted
 from pre_nixos.model.graph import DeviceGraph
+from pre_nixos.model.growth import growth
 from pre_nixos.model.identity import Found, Ref
 from pre_nixos.model.layer import (
     Disk,
@@ -55,6 +56,7 @@ from pre_nixos.model.step import (
     Await,
     Detach,
     Discard,
+    Grow,
     MakeDirectory,
     MakeSubvolumes,
     NewSubvolume,
@@ -100,6 +102,7 @@ __all__ = [
     "Fact",
     "Found",
     "Fragment",
+    "Grow",
     "Handle",
     "Health",
     "How",
@@ -156,6 +159,7 @@ __all__ = [
     "exact_bytes",
     "for_kind",
     "for_type",
+    "growth",
     "hooks",
     "human",
     "implements",

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pre_nixos.backends.superblocks import unused
 from pre_nixos.plugin import (
     MIB,
     WINDOWS,
     Action,
     Backend,
+    Fact,
     Found,
+    Grow,
     How,
     Layer,
+    Mismatch,
     Node,
     Objection,
     Plan,
@@ -34,6 +38,7 @@ from pre_nixos.plugin import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from typing import Self
 
     from pre_nixos.plugin import DeviceGraph, Fragment, Handle, Sheet
 
@@ -51,6 +56,8 @@ LABELS = {"vfat": "-n"}
 LONGEST_LABEL = {"ext4": 16, "ext3": 16, "ext2": 16, "xfs": 12, "vfat": 11}
 """Bytes. The makers of ext cut a longer label off and go on; the others fail when the old content is gone already."""
 NOT_IN_VFAT = frozenset('*?.,;:/\\|+=<>[]"')
+GROWING = ("ext4", "xfs")
+"""Types that can be grown."""
 SMALLEST = {"xfs": 300 * MIB}
 READ_ONLY = ("exfat", "f2fs", "iso9660", "jfs", "nilfs2", "ntfs", "reiserfs", "squashfs", "udf")
 """Types that are recognised, but not made."""
@@ -64,6 +71,10 @@ class Filesystem(Layer, tag="filesystem"):
     uuid: str | None = None
     arguments: How[tuple[str, ...]] = ()
     """Further arguments for the program that makes it."""
+    fills: How[bool] = True
+    """Whether it is to grow when its device has become larger; only ext4 and xfs can."""
+    unused: Fact[int] = 0
+    """Bytes of its device that it does not use."""
 
     def explains(self) -> frozenset[str]:
         """Its own signature."""
@@ -72,6 +83,21 @@ class Filesystem(Layer, tag="filesystem"):
     def describe(self) -> str:
         """Type and label."""
         return f"{self.type} {self.label!r}" if self.label else self.type
+
+    def mismatches(  # pyright: ignore[reportIncompatibleMethodOverride] - only layers of one kind are compared
+        self, there: Self
+    ) -> tuple[Mismatch, ...]:
+        """It is to use all of its device, unless it need not."""
+        found = super().mismatches(there)
+        if self.fills and there.unused and there.type in GROWING:
+            found = (*found, Mismatch(field="unused", there=human(there.unused), wanted="nothing"))
+        return found
+
+    def grown(self, graph: DeviceGraph) -> Sequence[Step]:
+        """Some can be grown."""
+        if not self.fills or self.type not in GROWING:
+            return ()
+        return (Grow(target=Node(layer=graph.devices(self)[0].id), type=self.type),)
 
 
 @implements(hooks.backend)
@@ -87,9 +113,14 @@ def backend() -> Backend:
 @implements(hooks.probe)
 def probe(reader: Reader) -> Iterable[Found]:
     """Find the filesystems libblkid sees."""
-    for node, signature in survey(reader).with_signature(*MAKERS, *READ_ONLY):
+    seen = survey(reader)
+    for node, signature in seen.with_signature(*MAKERS, *READ_ONLY):
         filesystem = Filesystem(
-            type=signature.type, label=signature.label or None, uuid=signature.uuid or None, state=State.ACTIVE
+            type=signature.type,
+            label=signature.label or None,
+            uuid=signature.uuid or None,
+            unused=unused(reader, node.number, signature.type, seen.device(node).size),
+            state=State.ACTIVE,
         )
         yield Found(filesystem, on=[node.number])
 
@@ -235,16 +266,18 @@ def remove(layer: Filesystem, graph: DeviceGraph) -> Sequence[Action]:
 
 @for_kind(hooks.modify, Filesystem)
 def change(old: Filesystem, new: Filesystem, before: DeviceGraph, after: DeviceGraph) -> Sequence[Action] | Replace:
-    """Change the label in place, if that is all; anything else takes another filesystem."""
+    """Change the label or the size in place, if that is all; anything else takes another filesystem."""
     del before
-    differing = new.mismatches(old)
+    differing = {each.field: each for each in new.mismatches(old)}
     device = after.devices(new)[0]
-    node = Node(layer=device.id)
-    steps = _labelling(old.type, new.label or "", node) if [each.field for each in differing] == ["label"] else ()
-    if not steps:
-        return Replace(why="; ".join(str(each) for each in differing))
-    summary = f"label the {old.type} on {after.called(device)} {new.label}"
-    return [Action(verb=Verb.MODIFY, target=new.id, summary=summary, steps=steps)]
+    labels = _labelling(old.type, new.label or "", Node(layer=device.id)) if "label" in differing else ()
+    grows = new.grown(after) if "unused" in differing else ()
+    can = {"label": labels, "unused": grows}
+    if not differing or any(not can.get(field) for field in differing):
+        return Replace(why="; ".join(str(each) for each in differing.values()))
+    said = [f"label the {old.type} on {after.called(device)} {new.label}"] if labels else []
+    said += [f"grow the {old.type} on {after.called(device)} to all of it"] if grows else []
+    return [Action(verb=Verb.MODIFY, target=new.id, summary="; ".join(said), steps=(*labels, *grows))]
 
 
 def _labelling(type_: str, label: str, node: Node) -> tuple[Step, ...]:

@@ -14,6 +14,9 @@ from pre_nixos.model.size import Exact, Rest, Share
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pre_nixos.model.graph import DeviceGraph
+    from pre_nixos.model.step import Step
+
 T = TypeVar("T")
 
 
@@ -112,6 +115,11 @@ class Layer(Data, tag_field="kind"):
         return names[0] if names else self.kind
 
     @property
+    def since(self) -> int:
+        """How late it came to be among uses with the same segment: the last of them is ended first."""
+        return 0
+
+    @property
     def alone(self) -> str:
         """What tells it from others of its kind when it stands on nothing, or on several layers."""
         return self.segment
@@ -154,6 +162,11 @@ class Layer(Data, tag_field="kind"):
         """Give a lower bound of the bytes it offers, on devices of these sizes; None if it offers no space."""
         del below
         return None
+
+    def grown(self, graph: DeviceGraph) -> Sequence[Step]:
+        """Give the steps by which it takes all of a device that has grown below it; none if nothing is to be done."""
+        del graph
+        return ()
 
     def arrange(self, space: int, parts: Sequence[Layer]) -> Sequence[Layer]:
         """Resolve the sizes of its parts, given the bytes it has for them. Raises ValueError with the arithmetic."""

@@ -104,6 +104,8 @@ class RequireFree(Data, tag="require-free", tag_field="step"):
     """Refuse unless nothing uses the device: no holder, no loop, no open file, and it opens exclusively."""
 
     target: Node
+    passing: tuple[str, ...] = ()
+    """Programs that may have it open for a moment more: they leave by themselves once what they served has ended."""
 
 
 class RequireClear(Data, tag="require-clear", tag_field="step"):
@@ -180,6 +182,13 @@ class MakeSubvolumes(Data, tag="make-subvolumes", tag_field="step"):
     subvolumes: tuple[NewSubvolume, ...]
 
 
+class Grow(Data, tag="grow", tag_field="step"):
+    """Let the filesystem on the device take all of it, whether it is in use or not."""
+
+    target: Node
+    type: str
+
+
 class SwapOn(Data, tag="swap-on", tag_field="step"):
     """Use the device as swap."""
 
@@ -209,6 +218,7 @@ Step: TypeAlias = (
     | Attach
     | Detach
     | MakeSubvolumes
+    | Grow
     | SwapOn
     | SwapOff
 )

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pre_nixos.plugin import Fact, How, Layer, Mismatch, Name
+from pre_nixos.plugin import Fact, Grow, How, Layer, Mismatch, Name, Node, human
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Self
+
+    from pre_nixos.plugin import DeviceGraph, Step
 
 SIGNATURE = "btrfs"
 
@@ -28,6 +30,10 @@ class Btrfs(Layer, tag="btrfs"):
     """Further arguments for the program that makes it."""
     devices: Fact[int] = 0
     """How many devices it has by its own account; 0 if that could not be read."""
+    fills: How[bool] = True
+    """Whether it is to grow when a device of it has become larger."""
+    unused: Fact[int] = 0
+    """Bytes of its devices that it does not use."""
 
     def __post_init__(self) -> None:
         """UUIDs are the same however they are written."""
@@ -51,11 +57,18 @@ class Btrfs(Layer, tag="btrfs"):
         self, there: Self
     ) -> tuple[Mismatch, ...]:
         """Where nothing could be read of its profiles, nothing speaks against them."""
-        return tuple(
+        found = [
             each
             for each in super().mismatches(there)
             if each.field not in {"data", "metadata"} or getattr(there, each.field) is not None
-        )
+        ]
+        if self.fills and there.unused:
+            found.append(Mismatch(field="unused", there=human(there.unused), wanted="nothing"))
+        return tuple(found)
+
+    def grown(self, graph: DeviceGraph) -> Sequence[Step]:
+        """All of its devices are looked at, whichever has grown."""
+        return (Grow(target=Node(layer=graph.devices(self)[0].id), type="btrfs"),) if self.fills else ()
 
 
 class Subvolume(Layer, tag="btrfs.subvolume"):

@@ -1,4 +1,4 @@
-"""Changing a btrfs in place: its label, and subvolumes that are added. None is ever removed."""
+"""Changing a btrfs in place: its label, its size, and subvolumes that are added. None is ever removed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def change(old: Btrfs, new: Btrfs, before: DeviceGraph, after: DeviceGraph) -> S
     wanted = after.parts_of_kind(new, Subvolume)
     made = [each for each in wanted if each.id not in there]
     differing = new.mismatches(old)
-    why = [str(each) for each in differing if each.field != "label"]
+    why = [str(each) for each in differing if each.field not in {"label", "unused"}]
     why += [
         f"{each.title}: {mismatch}"
         for each in wanted
@@ -30,7 +30,8 @@ def change(old: Btrfs, new: Btrfs, before: DeviceGraph, after: DeviceGraph) -> S
         for mismatch in each.mismatches(there[each.id])
     ]
     labelled = any(each.field == "label" for each in differing)
-    if why or not (labelled or made):
+    grows = new.grown(after) if any(each.field == "unused" for each in differing) else ()
+    if why or not (labelled or made or grows):
         return Replace(why="; ".join(why))
     node = Node(layer=after.devices(new)[0].id)
     steps: list[Step] = []
@@ -38,6 +39,9 @@ def change(old: Btrfs, new: Btrfs, before: DeviceGraph, after: DeviceGraph) -> S
     if labelled:
         steps += _labelling(old, new.label or "", before, node)
         said.append(f"label it {new.label}")
+    if grows:
+        steps += grows
+        said.append("grow it to all of its devices")
     if made:
         steps.append(making(made, node))
         said.append(f"add {', '.join(each.name for each in made)}")

@@ -53,6 +53,8 @@ class Superblock(NamedTuple):
     """How many it has."""
     device: int
     """The number of this one among them."""
+    size: int
+    """How many bytes of this one it uses."""
     generation: int
     node: int
     """Bytes of a node."""
@@ -88,8 +90,10 @@ def read_superblock(data: bytes) -> Superblock | None:
     (devices,) = struct.unpack_from("<Q", data, 0x88)
     (node,) = struct.unpack_from("<I", data, 0x94)
     (length,) = struct.unpack_from("<I", data, 0xA0)
-    (device,) = struct.unpack_from("<Q", data, 0xC9)
-    return Superblock(devices, device, generation, node, root, chunk_root, data[0x32B : 0x32B + min(length, 2048)])
+    device, size = struct.unpack_from("<QQ", data, 0xC9)
+    return Superblock(
+        devices, device, size, generation, node, root, chunk_root, data[0x32B : 0x32B + min(length, 2048)]
+    )
 
 
 class Filesystem:

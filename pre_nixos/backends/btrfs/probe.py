@@ -13,6 +13,7 @@ from pre_nixos.backends.btrfs.ondisk import (
     Subvolumes,
     read_superblock,
 )
+from pre_nixos.backends.superblocks import SLACK
 from pre_nixos.plugin import Found, Health, ReadAt, Ref, State, hooks, implements, survey
 
 if TYPE_CHECKING:
@@ -51,12 +52,19 @@ def _whole(
 ) -> Iterator[Found]:
     count = max((known.devices for known in supers.values() if known), default=0)
     inside, problem = _inside(reader, supers)
+    seen = survey(reader)
+    left = [
+        seen.device(seen.by_number[number]).size - known.size
+        for number, known in supers.items()
+        if known and number in seen.by_number
+    ]
     filesystem = Btrfs(
         label=signature.label or None,
         uuid=uuid or None,
         data=inside.data or None,
         metadata=inside.metadata or None,
         devices=count,
+        unused=sum(each for each in left if each > SLACK),
         state=State.ACTIVE,
         health=Health.DEGRADED if wrong else Health.OK,
         remark=wrong or problem,

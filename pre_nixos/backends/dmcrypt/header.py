@@ -31,6 +31,8 @@ class Header(Data):
     pbkdf: str | None = None
     """Of the first slot, which is the one made first."""
     slots: int = 0
+    start: int = 0
+    """Where the data begins, if it goes on to the end of the device; 0 if that is not known."""
 
 
 def read_header(reader: Reader, number: str) -> Header:
@@ -60,6 +62,8 @@ def _second_version(data: bytes) -> Header:
             number: slot for number, slot in document["keyslots"].items() if slot["type"] == "luks2"
         }
         basics = Header(cipher=segment["encryption"], sector_size=segment["sector_size"], slots=len(slots))
+        if segment["size"] == "dynamic" and len(document["segments"]) == 1:
+            basics = msgspec.structs.replace(basics, start=int(segment["offset"]))
         if not slots:
             return basics
         first: Mapping[str, Any] = slots[min(slots, key=int)]

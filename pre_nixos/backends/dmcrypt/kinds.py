@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from pre_nixos.backends.devicemapper import mangled
-from pre_nixos.plugin import MIB, Fact, How, Layer, Mismatch, Name, Passing
+from pre_nixos.plugin import MIB, Fact, How, Layer, Mismatch, Name, Passing, Run, Secret, human
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from pre_nixos.plugin import DeviceGraph, Step
 
 SIGNATURE = "crypto_LUKS"
 SCHEMES = ("file:", "keyfile:", "env:", "fd:", "prompt:")
@@ -55,6 +57,8 @@ class Luks(Layer, tag="luks"):
     """Further arguments for opening it."""
     slots: Fact[int] = 0
     """How many keys open it; 0 if that could not be read."""
+    unused: Fact[int] = 0
+    """Bytes of its device that it does not use while it is open, because that has grown since."""
     orphan: Fact[bool] = False
     """Whether it is open although its header is on no device here: gone, or kept in a file somewhere."""
     hidden: Passing[tuple[str, ...]] = ()
@@ -113,7 +117,20 @@ class Luks(Layer, tag="luks"):
         ]
         if 0 < there.slots < len(self.keys):
             found.append(Mismatch(field="keys", there=str(there.slots), wanted=str(len(self.keys))))
+        if there.unused:
+            found.append(Mismatch(field="unused", there=human(there.unused), wanted="nothing"))
         return tuple(found)
+
+    def grown(self, graph: DeviceGraph) -> Sequence[Step]:
+        """Only what is open needs to be told."""
+        del graph
+        return (resizing(self),)
+
+
+def resizing(layer: Luks) -> Run:
+    """Have an open volume use all of its device."""
+    argv = ("cryptsetup", "resize", "--key-file", "-", "--", layer.mapper or "")
+    return Run(argv=argv, stdin=Secret(reference=(layer.keys or ("",))[0]))
 
 
 _IN_HEADER = ("cipher", "key_size", "sector_size", "pbkdf")

@@ -1,11 +1,11 @@
-"""Changing LUKS volumes in place: their name, their label, and keys that are added."""
+"""Changing LUKS volumes in place: their name, their label, their size, and keys that are added."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from pre_nixos.backends.dmcrypt.format import adding
-from pre_nixos.backends.dmcrypt.kinds import Luks
+from pre_nixos.backends.dmcrypt.kinds import Luks, resizing
 from pre_nixos.plugin import Action, Await, Node, Replace, Run, Verb, for_kind, hooks
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from pre_nixos.plugin import DeviceGraph, Step
 
-IN_PLACE = frozenset({"mapper", "label", "keys"})
+IN_PLACE = frozenset({"mapper", "label", "keys", "unused"})
 
 
 @for_kind(hooks.modify, Luks)
@@ -40,6 +40,9 @@ def change(old: Luks, new: Luks, before: DeviceGraph, after: DeviceGraph) -> Seq
             Await(target=Node(layer=new.id)),
         ]
         said.append(f"rename {old.mapper} to {new.mapper}")
+    if "unused" in fields:
+        steps.append(resizing(new))
+        said.append("grow it to all of its device")
     on = after.called(after.devices(new)[0])
     summary = f"change LUKS{old.version or ''} on {on}: {', '.join(said)}"
     return [Action(verb=Verb.MODIFY, target=new.id, summary=summary, steps=tuple(steps))]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pre_nixos.backends.devicemapper import SUSPENDED, plain, suspended
 from pre_nixos.backends.dmcrypt.header import Header, read_header
 from pre_nixos.backends.dmcrypt.kinds import SIGNATURE, Luks, Plain
-from pre_nixos.plugin import Found, Health, State, hooks, implements, survey
+from pre_nixos.plugin import MIB, Found, Health, State, hooks, implements, survey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -96,8 +96,13 @@ def _open_volume(each: _Open, header: Signature | None, said: Header, seen: Surv
         wrong = "its header is on no device here: if it is not kept in a file somewhere, nobody can open this again"
     else:
         wrong = SUSPENDED if suspended(each.node) else ""
+    device = seen.device(each.node)
+    # Devices below it that cryptsetup made for its own use take room of their own.
+    below = [seen.device(seen.by_number[number]).size for number in each.below if number in seen.by_number]
+    left = below[0] - said.start - device.size if said.start and len(below) == 1 and not each.hidden else 0
     return Luks(
         **_of_header(said),
+        unused=left if left >= MIB else 0,
         mapper=plain(each.node.attributes["dm/name"]),
         version=each.type.removeprefix("LUKS"),
         label=(header.label if header else "") or None,
@@ -106,7 +111,7 @@ def _open_volume(each: _Open, header: Signature | None, said: Header, seen: Surv
         hidden=each.hidden,
         suspended=suspended(each.node),
         state=State.ACTIVE,
-        device=seen.device(each.node),
+        device=device,
         health=Health.FAILED if wrong else Health.OK,
         remark=wrong,
     )

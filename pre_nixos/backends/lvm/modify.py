@@ -21,6 +21,7 @@ from pre_nixos.plugin import (
     Zero,
     exact_bytes,
     for_kind,
+    growth,
     hooks,
 )
 
@@ -51,6 +52,8 @@ def change(old: Group, new: Group, before: DeviceGraph, after: DeviceGraph) -> S
         steps += _removal(volume, old, nodes)
     for was, volume in grown:
         steps += _growth(was, volume, old, nodes)
+        if was.state is State.ACTIVE:
+            steps += growth(volume.id, before, after)
     # In the group that is there, whose extents count, whatever would be chosen for a new one.
     for volume in in_order(made):
         steps += creation(volume, old, nodes)

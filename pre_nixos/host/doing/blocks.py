@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from pre_nixos.host.doing.places import Place
     from pre_nixos.host.doing.problems import Effort
 
-CHUNK = 4 * MIB
+CHUNK = 256 * 1024
+"""Read at a time; more would mean fresh pages for every piece, which cost more than the reading."""
 DISCARDED_AT_ONCE = 16 * 1024 * MIB
 _ZEROS = bytes(CHUNK)
 

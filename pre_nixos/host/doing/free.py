@@ -10,7 +10,7 @@ from pre_nixos.host.doing.problems import NotNowError, RefusedError
 from pre_nixos.host.questions import OpenExclusive, SafeProbe, Verdict, WhoUses
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from pre_nixos.host.api import Reader
     from pre_nixos.host.doing.places import Place
@@ -57,14 +57,17 @@ def found(content: Content) -> str:
     return f"{meaning} ({content.error})" if content.error else meaning
 
 
-def require_free(place: Place, reader: Reader, pause: Callable[[float], None] = time.sleep) -> str:
+def require_free(
+    place: Place, reader: Reader, pause: Callable[[float], None] = time.sleep, *, passing: Sequence[str] = ()
+) -> str:
     """Refuse unless nothing uses the device; descriptors this process holds itself do not count.
 
-    udev's workers look at every device that somebody has written to, and are gone soon: they are waited for.
+    udev's workers look at every device that somebody has written to, and are gone soon: they are waited for, and so are
+    the programs that are said to be `passing`.
     """
     users = _users(place, reader)
     deadline = time.monotonic() + PASSING
-    while users and all(_is_passing(user) for user in users) and time.monotonic() < deadline:
+    while users and all(_is_passing(user, passing) for user in users) and time.monotonic() < deadline:
         pause(0.05)
         users = _users(place, reader)
     if users:
@@ -83,8 +86,8 @@ def _users(place: Place, reader: Reader) -> list[User]:
     return [user for user in users if not (user.how == "open" and user.pid == os.getpid())]
 
 
-def _is_passing(user: User) -> bool:
-    return user.how == "open" and "udev" in user.what
+def _is_passing(user: User, passing: Sequence[str]) -> bool:
+    return user.how == "open" and ("udev" in user.what or user.what in passing)
 
 
 def named(users: Iterable[User]) -> str:

@@ -15,7 +15,7 @@ from pre_nixos.host.api import (
     Outcome,
     TakeLock,
 )
-from pre_nixos.host.doing import attach, blocks, files, free, holds, subvolumes, table, tools, waiting
+from pre_nixos.host.doing import attach, blocks, files, free, growing, holds, subvolumes, table, tools, waiting
 from pre_nixos.host.doing.disklock import Pins
 from pre_nixos.host.doing.places import place_of
 from pre_nixos.host.doing.problems import Effort, NotDoneError, NotNowError, RefusedError, words
@@ -24,6 +24,7 @@ from pre_nixos.model.step import (
     Await,
     Detach,
     Discard,
+    Grow,
     MakeDirectory,
     MakeSubvolumes,
     RequireBlank,
@@ -107,7 +108,7 @@ class Hands:
             case RequireBlank():
                 return free.require_blank(place_of(work.target, places), self._reader)
             case RequireFree():
-                return free.require_free(place_of(work.target, places), self._reader)
+                return free.require_free(place_of(work.target, places), self._reader, passing=work.passing)
             case RequireClear():
                 return blocks.require_clear(place_of(work.target, places), work.ranges)
             case Await():
@@ -124,6 +125,8 @@ class Hands:
                 return attach.detach(place_of(work.target, places), work.at, effort)
             case MakeSubvolumes():
                 return subvolumes.make_subvolumes(place_of(work.target, places), work.subvolumes, effort)
+            case Grow():
+                return growing.grow(place_of(work.target, places), work.type, effort)
             case SwapOn():
                 return attach.swap_on(place_of(work.target, places), work.priority, discard=work.discard, effort=effort)
             case SwapOff():
