@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from pre_nixos.host.questions import ReadFile, WhoUses
 from pre_nixos.model.action import Verb
 from pre_nixos.model.draft import Erasure
+from pre_nixos.model.step import RequireFree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pre_nixos.host.api import Reader
     from pre_nixos.host.questions import User
@@ -32,6 +33,7 @@ def _uses(plan: Plan, machine: Machine, reader: Reader) -> Sequence[str]:
     """Find everything that uses what must be released and that no action of the plan ends."""
     found: list[str] = []
     released = {action.target for action in plan.actions if action.verb is Verb.DEACTIVATE}
+    passing = _passing(plan)
     for layer in _to_be_free(plan, machine):
         device = layer.device
         if device is None:
@@ -41,7 +43,7 @@ def _uses(plan: Plan, machine: Machine, reader: Reader) -> Sequence[str]:
         found += [
             f"{name} is in use: {_in_words(user)}."
             for user in users
-            if not _is_ended(user, released=layer.id in released)
+            if not _is_ended(user, passing.get(layer.id, PASSING), released=layer.id in released)
         ]
     return list(dict.fromkeys(found))
 
@@ -70,14 +72,24 @@ def _to_be_free(plan: Plan, machine: Machine) -> Iterator[Layer]:
     yield from (machine.graph[each] for each in wanted)
 
 
-def _is_ended(user: User, *, released: bool) -> bool:
+def _passing(plan: Plan) -> Mapping[str, Sequence[str]]:
+    """Name, for each layer, the programs that leave its device by themselves once what they serve has ended."""
+    found: dict[str, Sequence[str]] = {}
+    for action in plan.actions:
+        for step in action.steps:
+            if isinstance(step, RequireFree) and step.passing:
+                found[step.target.layer] = [*found.get(step.target.layer, PASSING), *step.passing]
+    return found
+
+
+def _is_ended(user: User, passing: Sequence[str], *, released: bool) -> bool:
     match user.how:
         case "mount":
             return user.pid is None  # in our own namespace: a layer of the graph, with an action that ends it
         case "holder" | "loop" | "swap":
             return True  # likewise; one that nobody knows is in the graph as immovable, and objected to
         case "open":
-            return any(each in user.what for each in PASSING)
+            return any(each in user.what for each in passing)
         case "exclusive":
             # What is released itself need not open: a suspended mapping never does, and can be removed all the same.
             return released or user.what == "the kernel"

@@ -178,7 +178,9 @@ def _leaves_first(layers: Sequence[Layer], graph: DeviceGraph) -> Iterable[Layer
             given.add(id_)
             yield going[id_]
 
-    leaves = sorted((each for each in layers if _leaf(each, graph)), key=lambda layer: layer.segment, reverse=True)
+    leaves = sorted(
+        (each for each in layers if _leaf(each, graph)), key=lambda layer: (layer.segment, layer.since), reverse=True
+    )
     for leaf in leaves:
         beside = (each for support in graph.on(leaf.id) for each in graph.standing_on(support))
         for each in beside if leaf.mark() is None else ():

@@ -114,12 +114,16 @@ class Usage(Data):
             place = f"{self.proc}/{pid}"
             paths = [f"{place}/fd/{descriptor}" for descriptor in _list(f"{place}/fd")]
             ways = {self._way(path, names) for path in (*paths, f"{place}/cwd", f"{place}/root", f"{place}/exe")}
-            for how in sorted(ways - {""}):
-                yield User(how=how, what=self._called(pid), pid=int(pid))
+            name = self._called(pid) if ways - {""} else ""
+            # Without a name it is gone by now, and uses nothing.
+            for how in sorted(ways - {""}) if name else ():
+                yield User(how=how, what=name, pid=int(pid))
 
     def _called(self, pid: str) -> str:
         """Name a process; what udev's rules start is said to be udev's, for it goes as soon as it has had its look."""
         name = _line(f"{self.proc}/{pid}/comm")
+        if name and "udev" not in name and "udev" in _line(f"{self.proc}/{self._session(pid)}/comm"):
+            return f"{name} (started by udev)"  # also if who started it has ended, and init has it now
         parent = pid
         for _ in range(8):  # a rule's program may start another, but not forever
             status = _line(f"{self.proc}/{parent}/status")
@@ -130,6 +134,12 @@ class Usage(Data):
             if "udev" in above and "udev" not in name:
                 return f"{name} (started by udev)"
         return name
+
+    def _session(self, pid: str) -> str:
+        """Give the process that leads the session of another."""
+        # The name, which may hold anything, is in parentheses; the session is the fourth field after it.
+        fields = _line(f"{self.proc}/{pid}/stat").rpartition(")")[2].split()
+        return fields[3] if len(fields) > 3 else "0"
 
     def _way(self, path: str, names: dict[str, str]) -> str:
         """Tell how a process uses a device by what a link of its leads to: `open`, `file`, or not at all."""

@@ -43,6 +43,8 @@ class Mount(Layer, tag="mount"):
     """The directory of the filesystem that is mounted; not `/` for a bind mount or a subvolume."""
     holders: Passing[tuple[str, ...]] = ()
     """Places of the mounts that must go before this one can: those inside it, over it, or made of its directories."""
+    covers: Passing[int] = 0
+    """How many others are mounted at the same place, below it."""
 
     def __post_init__(self) -> None:
         """Paths must be absolute, and are kept in the one form that compares. Raises ValueError."""
@@ -66,6 +68,11 @@ class Mount(Layer, tag="mount"):
     def title(self) -> str:
         """The place, and the namespace if it is a foreign one."""
         return f"mount at {self.place}" + (f" in {self.namespace}" if self.namespace else "")
+
+    @property
+    def since(self) -> int:
+        """What is mounted over another came later."""
+        return self.covers
 
     def occupies(self) -> frozenset[str]:
         """The place, which only one thing can be mounted at."""

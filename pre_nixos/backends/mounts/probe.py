@@ -22,7 +22,10 @@ def find(reader: Reader) -> Iterable[Found]:
     seen = survey(reader)
     entries = reader.ask(ReadMounts()).mounts
     held = holders([entry for entry in entries if not entry.namespace])
+    covered: dict[tuple[str, str], int] = {}
     for entry in entries:
+        place = (entry.namespace, entry.at)
+        covered[place] = covered.get(place, -1) + 1
         known = entry.device in seen.by_number
         if entry.namespace and not known:
             continue
@@ -36,6 +39,7 @@ def find(reader: Reader) -> Iterable[Found]:
             type=entry.type,
             source_root=entry.root,
             holders=tuple(held.get(id(entry), ())),
+            covers=covered[place],
             remark=witness.rstrip(")"),
             state=State.ACTIVE,
         )

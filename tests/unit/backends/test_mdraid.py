@@ -328,7 +328,7 @@ def test_a_container_goes_with_the_arrays_in_it() -> None:
     stopped = [each.argv[-1] for each in sole(mdraid.stop_container(layer, graph)).steps if isinstance(each, Run)]
     assert stopped == [Node(layer="mdraid.subarray:0"), Node(layer=layer.id)]
     assert sole(mdraid.remove_container(layer, graph)).steps == (
-        RequireFree(target=Node(layer="disk:a")),
+        RequireFree(target=Node(layer="disk:a"), passing=("mdmon",)),
         Zero(target=Node(layer="disk:a"), ranges=WINDOWS),
     )
 
