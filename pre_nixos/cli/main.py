@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "show": "show what is on a machine's disks",
-    "plan": "show what would be done to get what a policy wants",
+    "plan": "show what would be done to get what a policy or a layout wants",
     "apply": "do it",
     "wipe": "remove everything that is on some disks",
     "verify": "compare what is there with what is wanted",
@@ -69,6 +69,8 @@ def run() -> None:
 def main(words: Sequence[str], session: Session) -> int:
     """Run one command, and give the exit status: 0 done, 1 refused or failed, 2 usage; 3 from `plan --check`."""
     words, as_json = _json_first(words)
+    if words and words[0].partition("=")[0] == "--check-layout":
+        words = ["plan", *words]
     name = words[0] if words else ""
     try:
         try:
@@ -122,13 +124,18 @@ def _command(name: str, words: Sequence[str], session: Session, *, as_json: bool
 
 def _add_policy(parser: Parser, words: Sequence[str], session: Session) -> str:
     """Add the options of the policy the words name, so that they can be read with the others."""
-    from pre_nixos.cli.policy import add_options
+    from pre_nixos.cli.layout import add_layout_details
+    from pre_nixos.cli.policy import add_options, chosen
     from pre_nixos.flow.propose import find_policy
 
     first, _ = parser.parse_known_args(list(words))
-    if getattr(first, "plan", None) is not None:
+    if getattr(first, "plan", None) is not None or getattr(first, "check_layout", None) is not None:
         return ""  # a saved plan says itself what is wanted
-    policy = find_policy(first.policy, registry=session.registry)
+    name = chosen(first)
+    if not name:
+        add_layout_details(parser)
+        return ""
+    policy = find_policy(name, registry=session.registry)
     add_options(parser, policy)
     return policy.name
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pre_nixos.cli.complaint import Complaint
+from pre_nixos.cli.layout import add_check, check
 from pre_nixos.cli.parser import add_machine, guess
 from pre_nixos.cli.policy import DEFAULT, add_choice, wanted_by
 from pre_nixos.cli.source import read_machine
@@ -33,12 +34,15 @@ def declare(parser: Parser) -> None:
         help="before, after and losses as trees (the default); every action with its steps; JSON, to be applied or "
         "kept; or a Mermaid chart",
     )
+    add_check(parser)
     parser.add_argument("--explain", metavar="LAYER", help="only say what becomes of this layer, and why")
     parser.add_argument("--check", action="store_true", help="exit with 3 if there is something to do")
 
 
 def execute(arguments: argparse.Namespace, session: Session) -> int:
-    """Show a plan."""
+    """Show a plan, or say whether a layout is right."""
+    if arguments.check_layout is not None:
+        return check(arguments, session)
     from pre_nixos.flow.schedule import schedule
     from pre_nixos.render.words import kernel_names
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
+from pre_nixos.cli.complaint import Usage
+from pre_nixos.cli.layout import add_layout, wanted_by_layout
 from pre_nixos.model.data import Data
 
 if TYPE_CHECKING:
@@ -35,10 +37,16 @@ class OptionHelp(Data):
 
 
 def add_choice(parser: Parser) -> None:
-    """Add the option that chooses a policy."""
-    parser.add_argument(
-        "--policy", metavar="NAME", default=DEFAULT, help=f"who says what should be on the machine (default: {DEFAULT})"
-    )
+    """Add the options that choose a policy, or a layout in its place."""
+    parser.add_argument("--policy", metavar="NAME", help=f"who says what should be on the machine (default: {DEFAULT})")
+    add_layout(parser)
+
+
+def chosen(arguments: argparse.Namespace) -> str:
+    """Give the name of the policy that was chosen; none if there is a layout."""
+    if arguments.layout and arguments.policy:
+        raise Usage("Either --policy or --layout says what should be there, not both.")
+    return "" if arguments.layout else arguments.policy or DEFAULT
 
 
 def add_options(parser: Parser, policy: Policy) -> None:
@@ -56,10 +64,15 @@ def given(arguments: argparse.Namespace) -> Mapping[str, object]:
 
 
 def wanted_by(arguments: argparse.Namespace, machine: Machine, session: Session) -> Wanted:
-    """Ask the chosen policy what should be on the machine."""
+    """Ask the chosen policy what should be on the machine, or read it in the layout."""
+    policy = chosen(arguments)
+    if not policy:
+        return wanted_by_layout(arguments, machine, session)
+    if arguments.disk:
+        raise Usage("--disk says which disk a name in a layout means, and there is no --layout.")
     from pre_nixos.flow.propose import propose
 
-    return propose(machine, arguments.policy, given(arguments), registry=session.registry)
+    return propose(machine, policy, given(arguments), registry=session.registry)
 
 
 def options_of(policy: Policy) -> Sequence[OptionHelp]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pre_nixos.cli.complaint import Complaint, Outcome
 from pre_nixos.cli.parser import add_machine
-from pre_nixos.cli.policy import add_choice, given
+from pre_nixos.cli.policy import add_choice, chosen, given
 from pre_nixos.cli.source import read_machine
 
 if TYPE_CHECKING:
@@ -49,14 +49,18 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
 
 
 def _rehearse(machine: Machine, arguments: argparse.Namespace, session: Session) -> Rehearsal:
+    from pre_nixos.cli.layout import complaint, disks_named, path_of
     from pre_nixos.cli.plan import show_plan
     from pre_nixos.cli.progress import display_on
     from pre_nixos.flow.outcome import Failed
     from pre_nixos.lab.description import LabError
-    from pre_nixos.lab.rehearsal import rehearse
+    from pre_nixos.lab.rehearsal import LayoutFile, rehearse
+    from pre_nixos.model.draft import InvalidLayout
     from pre_nixos.model.layer import Disk
     from pre_nixos.render.words import kernel_names
 
+    named = {name: tuple(several) for name, several in disks_named(arguments).items()}
+    layout = LayoutFile(path=path_of(arguments.layout), disks=named) if arguments.layout else None
     displays: list[Display] = []
     session.err.say("Making a twin of this machine; this machine itself is not touched.")
     try:
@@ -72,13 +76,18 @@ def _rehearse(machine: Machine, arguments: argparse.Namespace, session: Session)
 
             return rehearse(
                 machine,
-                arguments.policy,
+                chosen(arguments),
                 given(arguments),
                 observe,
+                layout=layout,
                 shown=shown,
                 registry=session.registry,
                 artefacts=arguments.artefacts,
             )
+    except InvalidLayout as error:
+        if arguments.layout:
+            raise complaint(arguments.layout, error) from error
+        raise
     except LabError as error:
         raise Complaint(str(error), advice="The machine itself was not touched.") from error
     except Failed as failed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,19 +19,20 @@ from pre_nixos.hooks.registry import installed
 from pre_nixos.lab.description import LabError
 from pre_nixos.lab.twin import Twin
 from pre_nixos.lab.uml import boot
+from pre_nixos.layouts.wanted import disks_of_layout, read_layout
 from pre_nixos.model.data import Data
 from pre_nixos.model.difference import Shortcoming
 from pre_nixos.model.draft import InvalidLayout
+from pre_nixos.model.layer import Disk
 from pre_nixos.model.machine import Machine
 from pre_nixos.model.plan import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from pre_nixos.flow.outcome import Event
     from pre_nixos.hooks.registry import Registry
     from pre_nixos.lab.guest import Guest
-    from pre_nixos.model.layer import Disk
 
 ARTEFACTS = "artefacts/rehearsal"
 KEEP_SPARSE = "echo 0 > /proc/sys/dev/raid/speed_limit_min; echo 1000 > /proc/sys/dev/raid/speed_limit_max"
@@ -58,29 +60,48 @@ class Rehearsal(Data):
         return not self.shortcomings and not self.again.actions
 
 
+class LayoutFile(Data):
+    """A layout, and which disk each name in it means."""
+
+    path: str
+    disks: dict[str, tuple[str, ...]] = {}
+
+    def disks_on(self, machine: Machine, registry: Registry) -> Mapping[str, Sequence[Disk]]:
+        """Find the disks of a machine it means."""
+        return disks_of_layout(machine, self.path, disks=self.disks, registry=registry)
+
+
 def rehearse(
     machine: Machine,
     policy: str,
     options: Mapping[str, object] = {},
     observer: Callable[[Event], None] = lambda _: None,
     *,
+    layout: LayoutFile | None = None,
     shown: Callable[[Machine, Plan], None] = lambda _machine, _plan: None,
     registry: Registry | None = None,
     artefacts: str = ARTEFACTS,
 ) -> Rehearsal:
     """Do on a twin of this machine what the policy wants. `shown` is called with the twin and the plan before it runs.
 
-    Raises what propose and apply raise, and LabError if the lab itself has trouble.
+    With a `layout`, that is asked instead of a policy.
+    Raises what propose, read_layout and apply raise, and LabError if the lab itself has trouble.
     """
     registry = registry or installed()
-    twin = Twin(machine, [*machine.disks, *_named(machine, options)])
+    meant = layout.disks_on(machine, registry) if layout else dict[str, Sequence[Disk]]()
+    taken = [each for several in meant.values() for each in several if not machine.may_take(each)]
+    twin = Twin(machine, [*machine.disks, *_named(machine, options), *taken])
     observer(Noted(text="Booting the twin."))
     with boot(twin.lab(), artefacts=os.path.abspath(artefacts)) as guest:
         guest.script(KEEP_SPARSE)
         observer(Noted(text="Making on the twin what stands on the machine."))
         left_out = make_as_before(guest, twin, registry)
         before = _posing(probe(guest.host, registry=registry), machine)
-        wanted = propose(before, policy, twin_options(twin, options), registry=registry)
+        if layout:
+            twins = {name: [twin.serials[each.id] for each in several] for name, several in meant.items()}
+            wanted = read_layout(before, layout.path, disks=twins, registry=registry)
+        else:
+            wanted = propose(before, policy, twin_options(twin, options), registry=registry)
         plan = schedule(before, wanted, registry=registry)
         shown(before, plan)
         report = apply(

@@ -48,7 +48,9 @@ class Entry(Data):
 class Reading:
     """A layout that was read."""
 
-    def __init__(self, registry: Registry, *, root: str = "/mnt", overruled: Mapping[str, str] = {}) -> None:
+    def __init__(
+        self, registry: Registry, *, root: str = "/mnt", overruled: Mapping[str, str | Sequence[str]] = {}
+    ) -> None:
         """Begin; `root` is where the root of the system in question is mounted, `overruled` names disks otherwise."""
         self.root = root
         self.entries: list[Entry] = []
@@ -123,7 +125,7 @@ class Reading:
         choice = read_choice(entry, self._overruled.get(entry.name))
         position = len(self.choices)
         for other in self.choices:
-            if choice.named and (choice.names, choice.link) == (other.names, other.link):
+            if choice.named and (choice.names, choice.several, choice.link) == (other.names, other.several, other.link):
                 entry.note(f"this is the disk of {other.path} already")
         self.choices.append(choice)
         if not entry.has("content"):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from pre_nixos.model.data import Data
 from pre_nixos.model.draft import InvalidLayout
 from pre_nixos.model.size import human, parse_bytes
@@ -32,6 +34,8 @@ class Choice(Data):
     name: str
     names: tuple[str, ...] = ()
     """What it is called: each must mean the same one disk."""
+    several: tuple[str, ...] = ()
+    """What each of several disks is called."""
     link: str = ""
     """The place it is plugged in at."""
     ssd: bool | None = None
@@ -44,7 +48,7 @@ class Choice(Data):
     @property
     def named(self) -> bool:
         """Whether it is said which disk it is, so that also a removable one may be taken."""
-        return bool(self.names or self.link)
+        return bool(self.names or self.several or self.link)
 
     @property
     def said(self) -> str:
@@ -52,6 +56,7 @@ class Choice(Data):
         media = {True: "solid-state", False: "rotational"}.get(self.ssd) if self.ssd is not None else None
         parts = (
             *self.names,
+            *self.several,
             self.link,
             media,
             self.transport,
@@ -62,7 +67,7 @@ class Choice(Data):
         return ", ".join(filter(None, parts)) or "any disk"
 
 
-def read_choice(entry: Fragment, overruled: str | None = None) -> Choice:
+def read_choice(entry: Fragment, overruled: str | Sequence[str] | None = None) -> Choice:
     """Read which disk an entry means; `overruled` is what somebody called it instead."""
     entry.ignore("imageName", "imageSize")
     if not entry.flag("destroy", default=True):
@@ -71,7 +76,7 @@ def read_choice(entry: Fragment, overruled: str | None = None) -> Choice:
     said = _selected(select, entry) if select is not None else Choice(path=entry.path, name=entry.name)
     entry.has("content")
     if overruled is not None:
-        return _called(overruled, entry)
+        return _overruled([overruled] if isinstance(overruled, str) else overruled, said, entry)
     if select is not None:
         return said  # a layout that Disko is to read as well has to have a device
     if device is None:
@@ -88,6 +93,14 @@ def _called(said: str, entry: Fragment) -> Choice:
     if said.startswith(LASTING[1]):
         return Choice(path=entry.path, name=entry.name, link=said)
     return Choice(path=entry.path, name=entry.name, names=(said,))
+
+
+def _overruled(names: Sequence[str], said: Choice, entry: Fragment) -> Choice:
+    if len(names) != said.count:
+        entry.note(f"this stands for {said.count} disks, and {len(names)} were named for it: {', '.join(names)}")
+    if len(names) == 1:
+        return _called(names[0], entry)
+    return Choice(path=entry.path, name=entry.name, several=tuple(names), count=len(names))
 
 
 def _selected(select: Fragment, entry: Fragment) -> Choice:
@@ -165,6 +178,9 @@ def choose(choices: Sequence[Choice], machine: Machine) -> Chosen:
 
 
 def _fitting(choice: Choice, among: Disks) -> Sequence[Disk]:
+    if choice.several:
+        apart = (msgspec.structs.replace(choice, several=(), names=(name,)) for name in choice.several)
+        return [disk for each in apart for disk in _fitting(each, among)]
     for name in choice.names:
         try:
             ids = {each.id for each in among.named([name])}

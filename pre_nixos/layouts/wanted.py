@@ -12,7 +12,7 @@ from pre_nixos.layouts.select import choose
 from pre_nixos.model.draft import InvalidLayout
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pre_nixos.hooks.registry import Registry
     from pre_nixos.model.draft import Wanted
@@ -26,21 +26,24 @@ def read_layout(
     machine: Machine,
     path: str,
     *,
-    disks: Mapping[str, str] = {},
+    disks: Mapping[str, str | Sequence[str]] = {},
     root: str = ROOT,
     registry: Registry | None = None,
 ) -> Wanted:
     """Read what a layout in Disko's vocabulary, in JSON or TOML, wants on a machine.
 
     `disks` says which disk each name in the layout means, in place of what the layout says (serial, WWN, id or by-id
-    link); `root` is where the root of the described system is mounted now. Raises InvalidLayout with everything that is
-    wrong, each with its path, and Unreadable if the file is no layout at all.
+    link; several for a name that stands for so many disks); `root` is where the root of the described system is mounted
+    now. Raises InvalidLayout with everything that is wrong, each with its path, and Unreadable if the file is no layout
+    at all.
     """
     registry = registry or installed()
     return wanted_on(_read(path, registry, disks=disks, root=root), machine, registry)
 
 
-def check_layout(path: str, *, disks: Mapping[str, str] = {}, registry: Registry | None = None) -> tuple[str, ...]:
+def check_layout(
+    path: str, *, disks: Mapping[str, str | Sequence[str]] = {}, registry: Registry | None = None
+) -> tuple[str, ...]:
     """List everything that is wrong with a layout whatever the machine; nothing if nothing is.
 
     Raises Unreadable if the file is no layout at all.
@@ -53,7 +56,7 @@ def check_layout(path: str, *, disks: Mapping[str, str] = {}, registry: Registry
 
 
 def disks_of_layout(
-    machine: Machine, path: str, *, disks: Mapping[str, str] = {}, registry: Registry | None = None
+    machine: Machine, path: str, *, disks: Mapping[str, str | Sequence[str]] = {}, registry: Registry | None = None
 ) -> Mapping[str, tuple[Disk, ...]]:
     """Find the disks of a machine that a layout means, by the names it gives them. Raises InvalidLayout."""
     reading = _read(path, registry or installed(), disks=disks)
@@ -63,7 +66,7 @@ def disks_of_layout(
     return {choice.name: found for choice, found in zip(reading.choices, chosen.disks, strict=True)}
 
 
-def _read(path: str, registry: Registry, *, disks: Mapping[str, str] = {}, root: str = ROOT) -> Reading:
+def _read(path: str, registry: Registry, *, disks: Mapping[str, str | Sequence[str]] = {}, root: str = ROOT) -> Reading:
     reading = Reading(registry, root=root, overruled=disks)
     reading.read(load(path))
     return reading

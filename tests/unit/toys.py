@@ -18,6 +18,8 @@ from pre_nixos.plugin import (
     Draft,
     Fact,
     Found,
+    Fragment,
+    Handle,
     Layer,
     Machine,
     Name,
@@ -38,6 +40,7 @@ from pre_nixos.plugin import (
     Verb,
     Wanted,
     for_kind,
+    for_type,
     hooks,
     implements,
     kind_of,
@@ -104,7 +107,12 @@ def _act(verb: Verb, layer: Layer, graph: DeviceGraph) -> list[Action]:
 
 @implements(hooks.backend)
 def backend() -> Backend:
-    return Backend(kinds=[Disk, Unrecognised, Pool, Slot, Stuff, Use, Fixed], tools=["toy"])
+    return Backend(
+        kinds=[Disk, Unrecognised, Pool, Slot, Stuff, Use, Fixed],
+        tools=["toy"],
+        disko_types=["toy"],
+        disko_sections=["pool"],
+    )
 
 
 @implements(hooks.probe)
@@ -129,6 +137,23 @@ def _ref(layer: Layer, graph: DeviceGraph) -> Ref:
     (below,) = graph.devices(layer)
     assert below.device is not None
     return Ref(number=below.device.number, content="toystuff")
+
+
+@for_type(hooks.from_disko, "toy")
+def read_member(content: Fragment, on: Sequence[Handle]) -> None:
+    name = content.text("pool", needed=True)
+    if name is not None:
+        content.join("pool", name, on)
+
+
+@for_type(hooks.from_disko, "pool")
+def read_pool(entry: Fragment, on: Sequence[Handle]) -> None:
+    pool = entry.add(on, Pool, name=entry.name, level=entry.number("level"))
+    for each in entry.children("slots"):
+        stuff = each.add([each.add([pool], Slot, name=each.name)], Stuff, label=each.text("label"))
+        at = each.text("at")
+        if at is not None:
+            each.add([stuff], Use, at=f"{entry.root}{at}")
 
 
 @implements(hooks.guard)

@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from pre_nixos.model.identity import Found
-from pre_nixos.model.layer import without_passing
 from pre_nixos.plugin import BlockDevice, Disk, Machine, State
 from tests.unit.toys import machine
 
@@ -18,6 +19,8 @@ FOLDER = Path(__file__).parents[1] / "cases" / "layouts"
 WRONG = sorted((FOLDER / "wrong").glob("*.json"))
 RIGHT = sorted((FOLDER / "right").glob("*.json"))
 GIB = 2**30
+OTHER = {"id", "state"}
+"""Fields that are the same for all."""
 
 
 def case(path: Path) -> dict[str, Any]:
@@ -56,9 +59,10 @@ def told(graph: DeviceGraph) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for layer in graph.layers():
         if not isinstance(layer, Disk):
-            given = without_passing(layer).items()
-            wishes = {key: value for key, value in given if value not in (None, [], (), False, "")}
-            found[layer.id] = {"on": list(graph.on(layer.id)), **wishes}
-            del found[layer.id]["state"]
+            wishes = msgspec.to_builtins(layer)
+            found[layer.id] = {
+                "on": list(graph.on(layer.id)),
+                **{key: wishes[key] for key in wishes if key not in OTHER},
+            }
     plain: dict[str, Any] = json.loads(json.dumps(found))
     return plain

@@ -1,0 +1,109 @@
+"""A layout in the place of a policy: what should be on a machine comes from a file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pre_nixos.cli.complaint import Complaint, Usage
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping, Sequence
+
+    from pre_nixos.cli.parser import Parser
+    from pre_nixos.cli.session import Session
+    from pre_nixos.model.draft import InvalidLayout, Wanted
+    from pre_nixos.model.machine import Machine
+
+ROOT = "/mnt"
+
+
+def add_layout(parser: Parser) -> None:
+    """Add the options that take a layout in the place of a policy."""
+    parser.add_argument(
+        "--layout",
+        metavar="FILE",
+        help="take what should be there from this file, in the words of Disko (JSON or TOML)",
+    )
+    parser.add_argument(
+        "--disk",
+        metavar="NAME=DISK",
+        action="append",
+        default=[],
+        help="which disk a name in the layout means, whatever the layout says: serial, WWN, id or by-id link; may be "
+        "given again",
+    )
+
+
+def add_layout_details(parser: Parser) -> None:
+    """Add the options that only make sense with a layout, and that a policy may have under the same names."""
+    parser.add_argument(
+        "--root", metavar="PATH", default=ROOT, help=f"where the described system's root is mounted (default: {ROOT})"
+    )
+
+
+def add_check(parser: Parser) -> None:
+    """Add the option that only looks whether a layout is right."""
+    parser.add_argument(
+        "--check-layout", metavar="FILE", help="only say what is wrong with this layout; takes no machine and no root"
+    )
+
+
+def disks_named(arguments: argparse.Namespace) -> Mapping[str, Sequence[str]]:
+    """Read which disk each name is to mean."""
+    found: dict[str, list[str]] = {}
+    for each in arguments.disk:
+        name, equals, disk = each.partition("=")
+        if not (name and equals and disk):
+            raise Usage(f"--disk takes a name in the layout and a disk, such as main=S4X2NX0R, and not {each!r}.")
+        found.setdefault(name, []).append(disk)
+    return found
+
+
+def wanted_by_layout(arguments: argparse.Namespace, machine: Machine, session: Session) -> Wanted:
+    """Read what the layout wants."""
+    from pre_nixos.layouts.wanted import read_layout
+    from pre_nixos.model.draft import InvalidLayout
+
+    try:
+        return read_layout(
+            machine,
+            path_of(arguments.layout),
+            disks=disks_named(arguments),
+            root=arguments.root,
+            registry=session.registry,
+        )
+    except InvalidLayout as error:
+        raise complaint(arguments.layout, error) from error
+
+
+def check(arguments: argparse.Namespace, session: Session) -> int:
+    """Say what is wrong with a layout; 1 if anything is."""
+    from pre_nixos.layouts.wanted import check_layout
+
+    path = arguments.check_layout
+    problems = check_layout(path_of(path), disks=disks_named(arguments), registry=session.registry)
+    if arguments.json:
+        session.put_json(
+            {"format": "pre-nixos layout check", "version": 1, "right": not problems, "problems": problems}
+        )
+    else:
+        from pre_nixos.render.text import printable
+
+        # A line each, however long: who reads many of these looks for one.
+        for line in problems or (f"Nothing is wrong with {path}.",):
+            session.out.write(f"{printable(line)}\n")
+    return 1 if problems else 0
+
+
+def complaint(path: str, error: InvalidLayout) -> Complaint:
+    """Say what is wrong with a layout."""
+    return Complaint(
+        *error.problems,
+        advice=f"Nothing was changed. `pre-nixos plan --check-layout {path}` looks at the layout alone.",
+    )
+
+
+def path_of(path: str) -> str:
+    """Give the path to read: a dash is standard input."""
+    return "/dev/stdin" if path == "-" else path
