@@ -32,15 +32,16 @@ from pre_nixos.plugin import (
     Verb,
     Zero,
     for_kind,
+    for_type,
     hooks,
     implements,
     survey,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from pre_nixos.plugin import DeviceGraph
+    from pre_nixos.plugin import DeviceGraph, Fragment, Handle, Sheet
 
 LONGEST_LABEL = 15
 """Bytes; mkswap cuts a longer one off and goes on."""
@@ -107,7 +108,7 @@ class File(Layer, tag="swap.file"):
 @implements(hooks.backend)
 def backend() -> Backend:
     """Own swap in all its forms."""
-    return Backend(kinds=[Area, Use, File], tools=["mkswap", "swapoff"])
+    return Backend(kinds=[Area, Use, File], tools=["mkswap", "swapoff"], disko_types=["swap"], disko_keys=["swapfiles"])
 
 
 @implements(hooks.probe)
@@ -205,3 +206,54 @@ def file_off(layer: File, graph: DeviceGraph) -> Sequence[Action]:
     step = Run(argv=("swapoff", layer.path))
     summary = f"stop using the file {layer.path} as swap"
     return [Action(verb=Verb.DEACTIVATE, target=layer.id, summary=summary, steps=(step,))]
+
+
+@for_type(hooks.from_disko, "swap")
+def read_area(content: Fragment, on: Sequence[Handle]) -> None:
+    """Read an area, which is used as soon as it is there."""
+    # Where a system wakes up from, and how it mounts its swap, is for its own configuration.
+    content.ignore("resumeDevice", "mountOptions")
+    content.refuse("randomEncryption", "swap that is encrypted anew at every boot is not made here")
+    words = list(content.words("extraArgs"))
+    label, uuid = content.text("label"), content.text("uuid")
+    for option in ("-L", "--label", "-U", "--uuid"):
+        if option in words[:-1]:
+            position = words.index(option)
+            label, uuid = (words[position + 1], uuid) if option in {"-L", "--label"} else (label, words[position + 1])
+            del words[position : position + 2]
+    if words:
+        content.note(f"{' '.join(words)}: mkswap is given no other arguments than a label and a UUID", "extraArgs")
+    policy = content.choice("discardPolicy", ["once", "pages", "both"])
+    priority = content.number("priority")
+    area = content.add(on, Area, label=label, uuid=uuid)
+    content.add([area], Use, priority=priority, discard=policy is not None)
+
+
+@for_type(hooks.from_disko, "swapfiles")
+def read_files(content: Fragment, on: Sequence[Handle]) -> None:
+    """Say that files are recognised, and not made."""
+    del on
+    for each in content.children("swap"):
+        each.pass_over()
+        each.note("files to swap to are recognised, and not made here; a partition or a volume does as well")
+
+
+@for_kind(hooks.to_disko, Area)
+def write_area(layer: Area, sheet: Sheet) -> Mapping[str, object]:
+    """Write an area, and how it is used."""
+    arguments = [*(("-L", layer.label) if layer.label else ()), *(("-U", layer.uuid) if layer.uuid else ())]
+    own: dict[str, object] = {"extraArgs": arguments} if arguments else {}
+    if layer.label and " " in layer.label:
+        own = {
+            "label": layer.label,
+            **({"uuid": layer.uuid} if layer.uuid else {}),
+        }  # Disko would take it for two words
+    return {"type": "swap", **own, **sheet.uses(layer)}
+
+
+@for_kind(hooks.to_disko, Use)
+def write_use(layer: Use, sheet: Sheet) -> Mapping[str, object]:
+    """Write how it is used; that it is used goes without saying."""
+    del sheet
+    priority = {"priority": layer.priority} if layer.priority is not None else {}
+    return {"discardPolicy": "both" if layer.discard else None, **priority}

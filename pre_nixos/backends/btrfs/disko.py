@@ -44,7 +44,7 @@ def read_btrfs(content: Fragment, on: Sequence[Handle]) -> None:
         arguments=tuple(words),
     )
     content.share("mountpoint", handle)
-    content.share("swap", handle)
+    content.share("swapfiles", handle)
     for subvolume in content.children("subvolumes"):
         _read_subvolume(subvolume, handle)
 
@@ -56,7 +56,7 @@ def _read_subvolume(each: Fragment, filesystem: Handle) -> None:
     read_only = each.flag("readOnly") if each.has("readOnly") else None
     handle = each.add([filesystem], Subvolume, name=each.name, read_only=read_only, origin=each.text("snapshotOf"))
     each.share("mountpoint", handle)
-    each.share("swap", handle)
+    each.share("swapfiles", handle)
 
 
 def _arguments(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
