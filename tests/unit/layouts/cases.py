@@ -13,6 +13,8 @@ from pre_nixos.plugin import BlockDevice, Disk, Machine, State
 from tests.unit.toys import machine
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pre_nixos.model.graph import DeviceGraph
 
 FOLDER = Path(__file__).parents[1] / "cases" / "layouts"
@@ -35,7 +37,7 @@ def layout(folder: Path, sections: object) -> str:
     return str(path)
 
 
-def disk(serial: str, gib: int = 500, **fields: object) -> Disk:
+def disk(serial: str, gib: int = 500, links: Sequence[str] | None = None, **fields: object) -> Disk:
     given: dict[str, object] = {
         "name": f"sd{serial}",
         "number": f"8:{sum(serial.encode())}",
@@ -44,7 +46,7 @@ def disk(serial: str, gib: int = 500, **fields: object) -> Disk:
         "model": "Disk",
         "rotational": False,
         "transport": "sata",
-        "links": (f"/dev/disk/by-id/{serial}",),
+        "links": (f"/dev/disk/by-id/{serial}",) if links is None else tuple(links),
     } | fields
     device = BlockDevice(**given)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - fields by name
     return Disk(device=device, wwn=device.wwn, serial=serial, model=device.model, size=device.size, state=State.ACTIVE)

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import pre_nixos as pn
-from pre_nixos.backends import btrfs, dmcrypt, filesystems, gpt, lvm, mdraid, mounts
+from pre_nixos.backends import btrfs, dmcrypt, filesystems, gpt, lvm, mdraid, mounts, swap
 from pre_nixos.backends.gpt.types import CODES, GUIDS
 from tests.unit.layouts.cases import RIGHT, case, disk, layout, with_disks
 
@@ -63,13 +63,17 @@ class Author:
             self.put(self.draft.add(part, on=[table]))
 
     def put(self, on: Handle | pn.Disk, depth: int = 0) -> None:
-        what = self.draw(st.sampled_from(["filesystem", "btrfs", "luks", "array", "group", "pool", "nothing"]))
+        what = self.draw(st.sampled_from(["filesystem", "btrfs", "luks", "swap", "array", "group", "pool", "nothing"]))
         if what == "nothing" and isinstance(on, pn.Disk):
             what = "filesystem"
         if what == "filesystem":
             self.filesystem(on)
         elif what == "btrfs":
             self.btrfs([on])
+        elif what == "swap":
+            area = swap.Area(label=self.draw(st.none() | TEXT | st.just("a b")), uuid=self.draw(st.none() | UUID))
+            use = swap.Use(priority=self.draw(st.none() | st.integers(0, 32767)), discard=self.draw(st.booleans()))
+            self.draft.add(use, on=[self.draft.add(area, on=[on])])
         elif what == "luks" and depth < 2:
             self.put(self.luks(on), depth + 1)
         elif what in self.members and depth < 2:
