@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pre_nixos.flow.consent import not_covered, require_consent
+from pre_nixos.flow.consent import not_covered, require_consent, unseen
 from pre_nixos.flow.diagnostics import keep
 from pre_nixos.flow.journal import JOURNAL, STATE_DIRECTORY, Closed, Consented, line, purpose, read_journal
 from pre_nixos.flow.outcome import Failed, Looking, Noted, Planned, Refused, Report, Round
@@ -122,6 +122,11 @@ class _Apply:
             self.looks["before.json" if count == 1 else "after.json"] = recorder.recording()
         return machine
 
+    def _look_before_removal(self, plan: Plan) -> str:
+        """Look once more when everything is released and nothing is removed yet; give what speaks against going on."""
+        machine = probe(self.host, registry=self.registry)
+        return "; ".join([*unseen(plan, machine), *obstacles(plan, machine, self.host)])
+
     def kept(self, report: Report) -> Report:
         """Keep what a failure can be understood from later, and say in the report where that is."""
         directory, problem = keep(report, self.looks, self.host, self.registry)
@@ -151,6 +156,14 @@ class _Apply:
             digest=digest, purpose=purpose(plan), takes=plan.wanted.takes, suspects=tuple(journal.unfinished)
         )
         self.must(AppendLine(path=JOURNAL, line=line(consented)))
+        try:
+            return self._agreed(plan, consent, machine)
+        except Refused:
+            if journal.open is None:  # nothing was done by this consent; later it would be for something else
+                self.host.do(AppendLine(path=JOURNAL, line=line(Closed(settled=()))), {}, {})
+            raise
+
+    def _agreed(self, plan: Plan, consent: Consent, machine: Machine) -> Report:
         devices = {disk.id: disk.device for disk in machine.graph.of(Disk) if disk.device is not None}
         taken = [devices[each] for each in plan.wanted.takes]
         self.must(Hold(numbers=tuple(d.number for d in taken), sequences=tuple(d.diskseq for d in taken)))
@@ -194,7 +207,7 @@ class _Apply:
         return {str(step.argv[0]) for action in plan.actions for step in action.steps if isinstance(step, Run)}
 
     def _rounds(self, plan: Plan, consent: Consent, machine: Machine, numbers: Mapping[str, str]) -> Report:
-        first, agreed, made = machine, plan, set[str]()
+        first, agreed, made, removed = machine, plan, set[str](), set[str]()
         rounds: list[Round] = []
         wrote = False
         while True:
@@ -217,11 +230,13 @@ class _Apply:
                 secrets=self.secrets.values,
                 disks=numbers,
                 patience=self.patience,
+                look=self._look_before_removal,
             )
             ended = runner.run(plan, machine, self.contents)
             rounds.append(ended)
             wrote = wrote or runner.wrote
             made |= runner.made
+            removed |= runner.removed
             try:
                 machine = self.look(len(rounds) + 1)
                 after = schedule(machine, plan.wanted, registry=self.registry)
@@ -230,7 +245,7 @@ class _Apply:
                 raise Failed(self._report(rounds[0].plan.digest, tuple(rounds), first, machine, problem)) from error
             if not ended.failed and not after.actions and not after.objections:
                 return self._finish(first, machine, rounds)
-            problem = self._why_stop(ended, after, rounds) or self._not_agreed(after, consent, agreed, made)
+            problem = self._why_stop(ended, after, rounds) or self._not_agreed(after, consent, agreed, made, removed)
             if problem:
                 if not wrote:
                     raise Refused([problem])
@@ -247,9 +262,9 @@ class _Apply:
             return ended.problem or "Things keep coming back: after every round there was something left to do."
         return ""
 
-    def _not_agreed(self, after: Plan, consent: Consent, agreed: Plan, made: set[str]) -> str:
+    def _not_agreed(self, after: Plan, consent: Consent, agreed: Plan, made: set[str], removed: set[str]) -> str:
         """Say what came to light that nobody agreed to losing; empty if nothing did, or if it is agreed to now."""
-        news = not_covered(after, agreed, made)
+        news = not_covered(after, agreed, made, removed)
         if not news or (not isinstance(consent, str) and consent(after)):
             return ""
         # The consent that was given ends here: taken up again, it would cover what is there now.

@@ -9,6 +9,7 @@ import msgspec
 from pre_nixos.model.action import Action, Verb
 from pre_nixos.model.draft import Draft, Erasure, InvalidLayout, Wanted
 from pre_nixos.model.layer import Disk
+from pre_nixos.model.plan import consent_digest
 from pre_nixos.model.step import WINDOWS, Discard, Node, Range, RequireFree, Step, Zero
 
 if TYPE_CHECKING:
@@ -41,7 +42,9 @@ def erasures(machine: Machine, wanted: Wanted) -> Sequence[Action]:
     if wanted.erase is None:
         return ()
     graph = machine.graph
-    left = [graph[each] for each in wanted.takes if each in graph and each not in machine.erased]
+    done = machine.erased if machine.erased_for == consent_digest(wanted, {}) else ()
+    # One that something stands on has been used since.
+    left = [graph[each] for each in wanted.takes if each in graph and (each not in done or graph.standing_on(each))]
     return [_erasure(disk, wanted.erase) for disk in left if isinstance(disk, Disk) and disk.device]
 
 

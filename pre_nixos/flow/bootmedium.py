@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pre_nixos.host.questions import LookAround, ReadMounts
+from pre_nixos.model.layer import Disk
 from pre_nixos.model.machine import BootMedium
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pre_nixos.host.api import Reader
     from pre_nixos.model.graph import DeviceGraph
@@ -30,7 +31,7 @@ def find_boot_medium(reader: Reader, graph: DeviceGraph) -> BootMedium:
             continue
         layer = by_number.get(mount.device)
         if layer is not None:
-            for disk in graph.disks(layer):
+            for disk in _disks(graph, layer):
                 disks.setdefault(disk, f"{mount.at} is mounted from it")
         elif mount.type not in DISKLESS_TYPES and mount.at == "/":
             unknown.append(f"/ is a {mount.type} on {mount.source}, which is on no disk that was found")
@@ -57,5 +58,10 @@ def _named_at_boot(reader: Reader, graph: DeviceGraph) -> Iterator[tuple[str, st
             if device is not None:
                 names |= {f"/dev/{device.name}", *device.links}
             if wanted in names - {None, ""}:
-                for disk in graph.disks(layer.id):
+                for disk in _disks(graph, layer.id):
                     yield disk, f"the kernel was started with {word}"
+
+
+def _disks(graph: DeviceGraph, layer: str) -> Sequence[str]:
+    """Give the disks below a layer, without what is no disk of this machine."""
+    return sorted(each for each in graph.disks(layer) if isinstance(graph[each], Disk))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pre_nixos.host.questions import SafeProbe, Verdict
+from pre_nixos.host.questions import ReadBlockNodes, SafeProbe, Verdict
 from pre_nixos.model.action import Objection, Verb
 
 if TYPE_CHECKING:
@@ -31,7 +31,11 @@ def surprises(
     devices = {each.device.number: each for each in _concerned(action, plan, machine) if each.device is not None}
     if not devices:
         return
-    answers = {each.number: each for each in reader.ask(SafeProbe(numbers=tuple(devices), windows=False)).devices}
+    blank = [each for each in devices if each in seen and seen[each].verdict is Verdict.BLANK]
+    asked = [SafeProbe(numbers=tuple(each for each in devices if each not in blank), windows=False)]
+    asked += [SafeProbe(numbers=tuple(blank))] if blank else []
+    answers = {each.number: each for question in asked if question.numbers for each in reader.ask(question).devices}
+    yield from _new_partitions(devices, seen, machine, reader)
     for number, layer in devices.items():
         now, then = answers.get(number), seen.get(number)
         if now is None or now.verdict is Verdict.GONE:
@@ -62,7 +66,24 @@ def _concerned(action: Action, plan: Plan, machine: Machine) -> Sequence[Layer]:
     return [layer, *machine.graph.parts(layer), *below]
 
 
+def _new_partitions(
+    devices: Mapping[str, Layer], seen: Mapping[str, Content], machine: Machine, reader: Reader
+) -> Iterator[Objection]:
+    """Object to partitions that the kernel did not have when the machine was looked at."""
+    names = {layer.device.name: layer for layer in devices.values() if layer.device is not None}
+    known = {each.device.number for each in machine.graph.layers() if each.device is not None} | seen.keys()
+    for node in reader.ask(ReadBlockNodes()).nodes:
+        if node.parent in names and node.number not in known:
+            layer = names[node.parent]
+            text = (
+                f"{machine.graph.called(layer)} has a partition now that it had not when it was looked at: {node.name}."
+            )
+            yield Objection(subject=layer.id, text=text, remedy="Look at the machine again.")
+
+
 def _news(now: Content, then: Content | None) -> Sequence[str]:
+    if now.verdict is Verdict.DATA and not now.signatures and then is not None and then.verdict is Verdict.BLANK:
+        return ["bytes that nobody claims"]
     known = {_identity(each) for each in then.signatures} if then is not None else set[tuple[str, str]]()
     return [_in_words(each) for each in now.signatures if _identity(each) not in known]
 

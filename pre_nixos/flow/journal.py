@@ -39,6 +39,8 @@ class Began(Data, tag="began", tag_field="entry"):
     target: str
     parts: tuple[str, ...] = ()
     """Whatever is made or changed with it."""
+    touches: tuple[str, ...] = ()
+    """The disks it may write to."""
 
 
 class Ended(Data, tag="ended", tag_field="entry"):
@@ -96,7 +98,9 @@ class Journal:
                 self._unfinished.update(dict.fromkeys(entry.suspects))
             case Ended(verb=Verb.ERASE, target=target):
                 self._erased[target] = None
-            case Began(verb=verb, target=target, parts=parts) if not verb.loses_nothing and verb is not Verb.ERASE:
+            case Began(verb=verb, target=target, parts=parts, touches=touches) if _leaves_traces(verb):
+                for disk in touches:
+                    self._erased.pop(disk, None)  # somebody had put something there since
                 self._unfinished.update(dict.fromkeys((target, *parts)))
             case Ended(verb=verb, target=target, parts=parts) if not verb.loses_nothing:
                 self._drop((target, *parts))
@@ -111,9 +115,19 @@ class Journal:
         for each in settled:
             self._unfinished.pop(each, None)
 
+    @property
+    def erased_for(self) -> str:
+        """What the consent that is open is for: an erasure for another purpose is none for this."""
+        return self.open.purpose if self.open is not None else ""
+
     def covers(self, plan: Plan, digest: str) -> bool:
         """Whether a stopped run had this very consent, for this very purpose."""
         return self.open is not None and self.open.digest == digest and self.open.purpose == purpose(plan)
+
+
+def _leaves_traces(verb: Verb) -> bool:
+    """Whether half of it done may look like all of it."""
+    return not verb.loses_nothing and verb is not Verb.ERASE
 
 
 def read_journal(reader: Reader, path: str = JOURNAL) -> Journal:

@@ -46,6 +46,7 @@ def look(reader: Reader, registry: Registry | None = None) -> Machine:
         boot_medium=find_boot_medium(memo, graph),
         unfinished=tuple(journal.unfinished),
         erased=tuple(journal.erased),
+        erased_for=journal.erased_for,
         remarks=tuple(
             f"{each.name} was not opened: suspended or out of reach, or on something that is" for each in seen.left_out
         ),

@@ -26,6 +26,7 @@ def core_objections(machine: Machine, wanted: Wanted, found: Difference, calls: 
     yield from _about_straddlers(machine, found)
     yield from _about_the_incomplete(machine, found)
     yield from _about_the_immovable(machine, found)
+    yield from _about_what_may_be_elsewhere(machine, wanted, found)
     yield from _about_names(machine, wanted, found)
     yield from _about_what_nobody_makes(wanted, found, calls)
 
@@ -102,6 +103,28 @@ def _about_the_immovable(machine: Machine, found: Difference) -> Iterator[Object
         if isinstance(layer, Unrecognised) and layer.immovable:
             where = ", ".join(each.title for each in machine.graph.under(layer))
             yield Objection(subject=id_, text=f"{where}: {layer.what}; when in doubt nothing is written.")
+
+
+def _about_what_may_be_elsewhere(machine: Machine, wanted: Wanted, found: Difference) -> Iterator[Objection]:
+    """Object to removing what lacks members while there are disks nobody can read: the members may be there."""
+    graph = machine.graph
+    unread = sorted(
+        graph[disk].title
+        for layer in graph.of(Unrecognised)
+        if layer.immovable and not layer.device
+        for disk in graph.disks(layer.id)
+        if disk not in wanted.takes
+    )
+    for id_ in found.ids(Fate.GONE, Fate.REPLACED) if unread else ():
+        layer = graph[id_]
+        if not layer.health.satisfies:
+            remark = f" ({layer.remark})" if layer.remark else ""
+            yield Objection(
+                subject=id_,
+                text=f"{layer.title} is {layer.health}{remark}, and what it lacks may be on {', '.join(unread)}, which "
+                "cannot be read.",
+                remedy="Make that disk readable, or take it out of this machine.",
+            )
 
 
 def _about_names(machine: Machine, wanted: Wanted, found: Difference) -> Iterator[Objection]:

@@ -10,7 +10,7 @@ from pre_nixos.model.draft import Erasure
 from pre_nixos.model.step import RequireFree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from pre_nixos.host.api import Reader
     from pre_nixos.host.questions import User
@@ -32,19 +32,14 @@ def obstacles(plan: Plan, machine: Machine, reader: Reader) -> Sequence[str]:
 def _uses(plan: Plan, machine: Machine, reader: Reader) -> Sequence[str]:
     """Find everything that uses what must be released and that no action of the plan ends."""
     found: list[str] = []
-    released = {action.target for action in plan.actions if action.verb is Verb.DEACTIVATE}
-    passing = _passing(plan)
+    ending = _Ending(plan, machine)
     for layer in _to_be_free(plan, machine):
         device = layer.device
         if device is None:
             continue
         users = reader.ask(WhoUses(number=device.number)).users
         name = f"{machine.graph.called(layer)} ({device.name})"
-        found += [
-            f"{name} is in use: {_in_words(user)}."
-            for user in users
-            if not _is_ended(user, passing.get(layer.id, PASSING), released=layer.id in released)
-        ]
+        found += [f"{name} is in use: {_in_words(user)}." for user in users if not ending.ends(user, layer)]
     return list(dict.fromkeys(found))
 
 
@@ -72,29 +67,44 @@ def _to_be_free(plan: Plan, machine: Machine) -> Iterator[Layer]:
     yield from (machine.graph[each] for each in wanted)
 
 
-def _passing(plan: Plan) -> Mapping[str, Sequence[str]]:
-    """Name, for each layer, the programs that leave its device by themselves once what they serve has ended."""
-    found: dict[str, Sequence[str]] = {}
-    for action in plan.actions:
-        for step in action.steps:
-            if isinstance(step, RequireFree) and step.passing:
-                found[step.target.layer] = [*found.get(step.target.layer, PASSING), *step.passing]
-    return found
+class _Ending:
+    """Which uses the actions of a plan end."""
 
+    def __init__(self, plan: Plan, machine: Machine) -> None:
+        self._released = {action.target for action in plan.actions if action.verb is Verb.DEACTIVATE}
+        graph = machine.graph
+        released = [
+            each
+            for target in self._released
+            if target in graph
+            for each in (graph[target], *graph.parts(graph[target]))
+        ]
+        self._names = {each.device.name for each in released if each.device is not None}
+        self._places = frozenset[str]().union(*(each.occupies() for each in released))
+        self._ephemeral = any(each.ephemeral for each in released)
+        self._passing: dict[str, list[str]] = {}
+        for action in plan.actions:
+            for step in action.steps:
+                if isinstance(step, RequireFree) and step.passing:
+                    self._passing.setdefault(step.target.layer, []).extend(step.passing)
 
-def _is_ended(user: User, passing: Sequence[str], *, released: bool) -> bool:
-    match user.how:
-        case "mount":
-            return user.pid is None  # in our own namespace: a layer of the graph, with an action that ends it
-        case "holder" | "loop" | "swap":
-            return True  # likewise; one that nobody knows is in the graph as immovable, and objected to
-        case "open":
-            return any(each in user.what for each in passing)
-        case "exclusive":
-            # What is released itself need not open: a suspended mapping never does, and can be removed all the same.
-            return released or user.what == "the kernel"
-        case _:
-            return False
+    def ends(self, user: User, layer: Layer) -> bool:
+        """Whether a use of a layer's device will be over, or is none that counts."""
+        match user.how:
+            case "mount":
+                return user.pid is None and f"at:{user.what}" in self._places
+            case "loop":
+                return user.what in self._names
+            case "holder" | "swap":
+                return True  # layers of the graph; one that nobody knows is there as immovable, and objected to
+            case "open":
+                return any(each in user.what for each in (*PASSING, *self._passing.get(layer.id, ())))
+            case "exclusive":
+                # What is released itself need not open: a suspended mapping never does, and can be removed all the
+                # same. What the kernel has may be a part of a filesystem on another device; then one is released.
+                return layer.id in self._released or (user.what == "the kernel" and self._ephemeral)
+            case _:
+                return False
 
 
 def _in_words(user: User) -> str:
@@ -102,6 +112,9 @@ def _in_words(user: User) -> str:
     return {
         "file": f"{who} has a file open on it, or works there",
         "open": f"{who} has the device open",
-        "mount": f"it is mounted at {user.what} in the mount namespace of process {user.pid}",
+        "mount": f"it is mounted at {user.what}"
+        + (f" in the mount namespace of process {user.pid}" if user.pid is not None else ", or a part of what is"),
+        "loop": f"the loop device {user.what} stands on it",
+        "exclusive": f"it cannot be opened alone, so {who} has a part of it in use",
         "export": f"this machine serves it to others as {who}",
     }.get(user.how, f"{user.how}: {who}")

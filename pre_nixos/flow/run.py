@@ -49,6 +49,7 @@ class Runner:
         secrets: Mapping[str, str],
         disks: Mapping[str, str],
         patience: Patience,
+        look: Callable[[Plan], str],
     ) -> None:
         self._host = host
         self._calls = calls
@@ -57,8 +58,11 @@ class Runner:
         self._secrets = secrets
         self._disks = disks
         self._patience = patience
+        self._look = look
+        self._looked = False
         self.wrote = False
         self.made: set[str] = set()
+        self.removed: set[str] = set()
 
     def run(self, plan: Plan, machine: Machine, seen: Mapping[str, Content]) -> Round:
         """Run them in order; `seen` is what was on the machine's devices, by number, when the plan was made."""
@@ -91,11 +95,13 @@ class Runner:
         if action.is_destructive:
             self._guard(action, plan, machine, seen)
         parts = parts_of(action, plan)
-        self._write(Began(verb=action.verb, target=action.target, parts=parts))
+        self._write(Began(verb=action.verb, target=action.target, parts=parts, touches=action.touches))
         processes = 0
         for step in action.steps:
-            if action.verb is Verb.ERASE and self._cancel():
-                raise _Stopped("stopped, as asked; what was erased stays so")
+            if action.verb is Verb.ERASE:
+                if self._cancel():
+                    raise _Stopped("stopped, as asked; what was erased stays so")
+                self._guard(action, plan, machine, seen)  # it takes hours, in which anything may happen
             outcome = self._patiently(step, action, plan)
             self.wrote = self.wrote or outcome.wrote
             if outcome.wrote and action.verb in {Verb.FORMAT, Verb.MODIFY}:
@@ -116,6 +122,8 @@ class Runner:
             if not outcome.ok:
                 raise _Stopped(outcome.detail)
         self._write(Ended(verb=action.verb, target=action.target, parts=parts))
+        if action.verb.looks_back:
+            self.removed.update(action.destroys)
         return processes
 
     def _write(self, entry: Entry) -> None:
@@ -128,6 +136,12 @@ class Runner:
         held = self._host.do(CheckHeld(), {}, {})
         if not held.ok:
             raise _Stopped(held.detail)
+        if action.verb.looks_back and not self._looked:
+            # The barrier: all is released, nothing is removed yet.
+            against = self._look(plan)
+            if against:
+                raise _Stopped(against)
+            self._looked = True
         asked = ask_again(
             self._patience,
             lambda: list(self._objections(action, plan, machine, seen)),

@@ -89,8 +89,9 @@ def survey(reader: Reader) -> Survey:
     """Look at a machine; within one probe it is done once."""
     if isinstance(reader, Memo) and reader.survey is not None:
         return reader.survey
-    nodes = [each for each in reader.ask(ReadBlockNodes()).nodes if _counts(each)]
-    stuck = _suspended(nodes)
+    # A driver nobody looks at may still carry a part of what is looked at: then it is known of, and not opened.
+    nodes = [each for each in reader.ask(ReadBlockNodes()).nodes if _counts(each) or (_ignored(each) and each.holders)]
+    stuck = _suspended(nodes) | {each.name for each in nodes if _ignored(each)}
     readable = tuple(each.number for each in nodes if each.name not in stuck)
     contents = reader.ask(SafeProbe(numbers=readable)).devices if readable else ()
     found = Survey(nodes, contents, [each for each in nodes if each.name in stuck])
@@ -99,8 +100,12 @@ def survey(reader: Reader) -> Survey:
     return found
 
 
+def _ignored(node: BlockNode) -> bool:
+    return node.name.rstrip("0123456789") in IGNORED or node.attributes.get("device/type") == "5"
+
+
 def _counts(node: BlockNode) -> bool:
-    if node.name.rstrip("0123456789") in IGNORED or node.attributes.get("device/type") == "5":
+    if _ignored(node):
         return False
     return node.attributes.get("size", "0") not in {"", "0"} or bool(node.slaves) or "md/level" in node.attributes
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from pre_nixos.model.layer import Disk, Layer, without_passing
+from pre_nixos.model.layer import Layer, without_passing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -96,12 +96,16 @@ class DeviceGraph:
         return self._walk(id, self.on)
 
     def disks(self, id: str) -> frozenset[str]:  # noqa: A002 - as above
-        """Give the ids of the disks a layer stands on; a disk stands on itself."""
+        """Give the ids of the disks a layer stands on; a disk stands on itself.
+
+        What offers a device and stands on nothing known, such as a loop device of a file on a server, is a place of
+        its own, and nobody's disk.
+        """
         if self._roots is None:
             roots: dict[str, frozenset[str]] = {}
             for each, layer in self._layers.items():
                 supports = self._on[each]
-                if isinstance(layer, Disk):
+                if not supports and layer.mark() is not None:
                     roots[each] = frozenset({each})
                 elif len(supports) == 1:
                     roots[each] = roots[supports[0]]

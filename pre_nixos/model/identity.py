@@ -164,6 +164,10 @@ def _build(
     )
 
 
+MEMBER = "_member"
+"""How libblkid ends the types of what is spread over several devices."""
+
+
 class Unresolved(ValueError):
     """A plugin said that a layer stands on something nobody found."""
 
@@ -263,15 +267,18 @@ def _without_echoes(found: Sequence[Found]) -> Sequence[Found]:
 def unclaimed(graph: DeviceGraph, signatures: Mapping[str, Sequence[tuple[str, str]]]) -> Sequence[Found]:
     """Find the signatures (type and UUID, by device number) that no layer standing on that device accounts for."""
     by_number = {layer.device.number: layer for layer in graph.layers() if layer.device is not None}
-    left: list[Found] = []
+    places: dict[tuple[str, str, str], list[str]] = {}
     for number, seen in signatures.items():
         owner = by_number.get(number)
         if owner is None:
             continue
         explained = frozenset[str]().union(*(graph[each].explains() for each in graph.standing_on(owner.id)))
-        left += [
-            Found(Unrecognised(what=type_, uuid=uuid, state=State.INACTIVE), on=[number])
-            for type_, uuid in seen
-            if type_ not in explained
-        ]
-    return left
+        for type_, uuid in seen:
+            if type_ not in explained:
+                # Members of one thing carry one UUID: whoever removes it from one device takes it from the others.
+                alone = "" if uuid and type_.endswith(MEMBER) else number
+                places.setdefault((type_, uuid, alone), []).append(number)
+    return [
+        Found(Unrecognised(what=type_, uuid=uuid, state=State.INACTIVE), on=numbers)
+        for (type_, uuid, _), numbers in places.items()
+    ]

@@ -43,6 +43,8 @@ class Machine(Data):
     """Ids of layers that an earlier run had begun to make or change when it was stopped: not to be trusted."""
     erased: tuple[str, ...] = ()
     """Ids of disks that a run which was stopped had erased already."""
+    erased_for: str = ""
+    """What that run was for, as a digest."""
     remarks: tuple[str, ...] = ()
     """What a person should know of how this was found out: a tool that is missing, a device that did not answer."""
 

@@ -202,7 +202,7 @@ def _upwards(start: str, graph: DeviceGraph, names: Mapping[str, str]) -> Sequen
 
 def is_done(plan: Plan) -> bool:
     """Whether there is nothing to do."""
-    return not plan.actions and not plan.looks_again
+    return not plan.actions and not plan.looks_again and not plan.objections
 
 
 def counted(count: int, what: str) -> str:

@@ -158,12 +158,21 @@ def test_what_cannot_be_released_is_found_before_anything_is(user: User, says: s
 
 @pytest.mark.parametrize(
     "user",
-    [User(how="open", what="(udev-worker)", pid=7), User(how="mount", what="/srv"), User(how="holder", what="dm-0")],
+    [User(how="open", what="(udev-worker)", pid=7), User(how="holder", what="dm-0")],
 )
 def test_what_the_plan_ends_or_what_passes_is_no_obstacle(user: User) -> None:
     made, plan = world(*old_stack())
     made.users = Users(users=(user,))
     assert run(made, plan).problem == ""
+
+
+@pytest.mark.parametrize("how", ["mount", "loop"])
+def test_what_no_action_ends_is_an_obstacle(how: str) -> None:
+    made, plan = world(*old_stack())
+    made.users = Users(users=(User(how=how, what="/elsewhere"),))
+    with pytest.raises(Refused, match="is in use"):
+        run(made, plan)
+    assert made.did == []
 
 
 def test_a_disk_that_is_no_longer_the_one_held_stops_everything() -> None:
@@ -189,7 +198,7 @@ def test_what_comes_back_in_the_middle_is_torn_down_as_well() -> None:
 
     def resurface() -> Outcome:
         del made.broken["format toy.pool:new"]
-        made.graft(machine(Found(disk("a")), *old_stack(name="md126", minor=9)))
+        made.graft(machine(Found(disk("a")), *old_stack(name="md126", minor=9, uuid="uuid-old-1")))
         return Outcome(ok=False, detail="device busy", wrote=True)
 
     made.broken["format toy.pool:new"] = resurface

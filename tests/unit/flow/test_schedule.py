@@ -26,11 +26,14 @@ A, B, C = "8:0", "8:16", "8:32"
 ACTIVE, INACTIVE = State.ACTIVE, State.INACTIVE
 
 
-def old_stack(*, on: tuple[str, ...] = (A,), state: State = ACTIVE, name: str = "old", minor: int = 1) -> list[Found]:
+def old_stack(
+    *, on: tuple[str, ...] = (A,), state: State = ACTIVE, name: str = "old", minor: int = 1, uuid: str = ""
+) -> list[Found]:
     """A pool with a slot with stuff that is in use."""
+    uuid = uuid or f"uuid-{name}-{minor}"
     device = slot_device(minor) if state is ACTIVE else None
-    pool = Found(Pool(name=name, level=1, uuid=f"uuid-{name}-{minor}", state=state), on=on)
-    slot = Found(Slot(name="s", state=state, device=device), on=[Ref(kind="toy.pool", uuid=f"uuid-{name}-{minor}")])
+    pool = Found(Pool(name=name, level=1, uuid=uuid, state=state), on=on)
+    slot = Found(Slot(name="s", state=state, device=device), on=[Ref(kind="toy.pool", uuid=uuid)])
     if device is None:
         return [pool, slot]
     return [
