@@ -101,7 +101,10 @@ class Journal:
             case Began(verb=verb, target=target, parts=parts, touches=touches) if _leaves_traces(verb):
                 for disk in touches:
                     self._erased.pop(disk, None)  # somebody had put something there since
-                self._unfinished.update(dict.fromkeys((target, *parts)))
+                # What is changed in place was whole before, and holds what nobody agreed to losing: only what is new
+                # in it is not to be trusted, and the next look tells how far the change has come.
+                own = () if verb is Verb.MODIFY else (target,)
+                self._unfinished.update(dict.fromkeys((*own, *parts)))
             case Ended(verb=verb, target=target, parts=parts) if not verb.loses_nothing:
                 self._drop((target, *parts))
             case Closed(settled=settled):
@@ -155,7 +158,9 @@ def purpose(plan: Plan) -> str:
 
 
 def parts_of(action: Action, plan: Plan) -> tuple[str, ...]:
-    """Name the layers that are made or removed together with an action's target."""
+    """Name the layers that are made or removed together with an action's target; of one that stays, those it gets."""
     graph = plan.before if action.verb.looks_back else plan.wanted.graph
     layer = graph.get(action.target)
-    return tuple(each.id for each in graph.parts(layer)) if layer is not None else ()
+    parts = [each.id for each in graph.parts(layer)] if layer is not None else []
+    kept = plan.before if action.verb is Verb.MODIFY else ()
+    return tuple(each for each in parts if each not in kept)
