@@ -65,14 +65,15 @@ def by_number(parts: Iterable[Partition]) -> Sequence[Partition]:
 
 def entry(part: Partition, there: Partition | None = None) -> TableEntry:
     """Write a partition as an entry of the table; what was not asked for stays as it is `there`."""
+    old = there or part
     return TableEntry(
         number=part.number,
-        start=part.start if part.start is not None else 0,
+        start=(old.start if part.start is None else part.start) or 0,
         length=exact_bytes(part.size),
-        type=part.type or (there.type if there else None) or types.DEFAULT,
-        name=part.label or "",
+        type=part.type or old.type or types.DEFAULT,
+        name=(old.label if part.label is None else part.label) or "",
         uuid=part.uuid,
-        attributes=part.attributes or 0,
+        attributes=(old.attributes if part.attributes is None else part.attributes) or 0,
     )
 
 

@@ -6,7 +6,10 @@ import msgspec
 import pytest
 
 from pre_nixos.backends import gpt
+from pre_nixos.backends.filesystems import Filesystem
 from pre_nixos.backends.gpt import Partition, Table, landing_zones
+from pre_nixos.backends.mdraid import Array
+from pre_nixos.backends.swap import Area
 from pre_nixos.model.identity import assemble
 from pre_nixos.plugin import (
     MIB,
@@ -17,6 +20,7 @@ from pre_nixos.plugin import (
     BlockDevice,
     Disk,
     Exact,
+    Grow,
     Health,
     Node,
     Range,
@@ -26,6 +30,7 @@ from pre_nixos.plugin import (
     RequireFree,
     State,
     TableEntry,
+    Unrecognised,
     Verb,
     WriteTable,
     Zero,
@@ -178,17 +183,89 @@ def test_a_damaged_table_is_mended_in_place_and_the_kernel_told() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "why"),
     [
-        ([ESP], [ESP, BIG], "there is no partition 10 yet"),
-        ([ESP, BIG], [ESP], "partition 10 is to go"),
         (
             [ESP],
             [Partition(number=1, start=2 * MIB, size=Exact(bytes=9 * MIB))],
             "partition 1: size is 8 MiB, wanted 9 MiB; partition 1: start is 1 MiB, wanted 2 MiB",
         ),
+        (
+            [ESP],
+            [Partition(number=1, start=MIB, size=Exact(bytes=7 * MIB))],
+            "partition 1: size is 8 MiB, wanted 7 MiB",
+        ),
     ],
 )
-def test_what_moves_is_made_anew(before: list[Partition], after: list[Partition], why: str) -> None:
+def test_what_moves_or_shrinks_is_made_anew(before: list[Partition], after: list[Partition], why: str) -> None:
     assert changed(graph_of(*(there(each) for each in before)), graph_of(*after)) == Replace(why=why)
+
+
+ESP_AS_IT_IS = TableEntry(number=1, start=MIB, length=8 * MIB, type=TYPES["linux"], name="boot", attributes=4)
+BIG_ENTRY = TableEntry(number=10, start=9 * MIB, length=GIB, type=TYPES["linux"], uuid=BIG.uuid)
+
+
+def test_a_partition_in_free_space_is_cleared_before_it_is_there() -> None:
+    old = graph_of(there(ESP, attributes=4))
+    action = sole(changed(old, graph_of(Partition(number=1, start=MIB, size=Exact(bytes=8 * MIB)), BIG)))
+    zones = (Range(start=9 * MIB, length=WINDOW), Range(start=9 * MIB + GIB - WINDOW, length=WINDOW))
+    assert action.summary.endswith("moving nothing: make partition 10 of 1 GiB")
+    assert not action.destroys
+    assert action.steps == (
+        Zero(target=DISK, ranges=zones),
+        RequireClear(target=DISK, ranges=zones),
+        WriteTable(target=DISK, entries=(ESP_AS_IT_IS, BIG_ENTRY)),
+        Await(target=Node(layer="disk:d/gpt/10")),
+    )
+
+
+def test_what_goes_leaves_the_table_before_its_room_is_cleared() -> None:
+    old = graph_of(there(ESP, attributes=4), there(BIG))
+    esp = Partition(number=1, start=MIB, size=Exact(bytes=8 * MIB))
+    action = sole(changed(old, graph_of(esp)))
+    assert action.destroys == ("disk:d/gpt/10",)
+    assert action.steps == (WriteTable(target=DISK, entries=(ESP_AS_IT_IS,)),)
+    action = sole(changed(old, graph_of(esp, Partition(number=2, start=9 * MIB, size=Exact(bytes=MIB)))))
+    assert [type(each) for each in action.steps] == [WriteTable, Zero, RequireClear, WriteTable, Await]
+    kept = msgspec.structs.replace(ESP_AS_IT_IS, uuid="00000000-0000-4000-8000-0000000000ff")
+    assert action.steps[0] == WriteTable(target=DISK, entries=(kept,))
+
+
+def on_the_first(graph: DeviceGraph, layer: Layer) -> DeviceGraph:
+    placed = msgspec.structs.replace(layer, id=f"disk:d/gpt/1/{layer.kind}")
+    return graph.plus([(placed, ("disk:d/gpt/1",))])
+
+
+LARGER = Partition(number=1, start=MIB, size=Exact(bytes=100 * MIB))
+
+
+def test_a_partition_grows_with_what_is_on_it() -> None:
+    ext4 = Filesystem(type="ext4", state=State.ACTIVE)
+    action = sole(changed(on_the_first(graph_of(there(ESP)), ext4), on_the_first(graph_of(LARGER), ext4)))
+    zone = (Range(start=101 * MIB - WINDOW, length=WINDOW),)
+    assert action.steps == (
+        Zero(target=DISK, ranges=zone),
+        RequireClear(target=DISK, ranges=zone),
+        WriteTable(
+            target=DISK,
+            entries=(TableEntry(number=1, start=MIB, length=100 * MIB, type=TYPES["linux"], name="boot"),),
+        ),
+        Grow(target=Node(layer="disk:d/gpt/1"), type="ext4"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "grows"),
+    [
+        (Array(name="m", level=1, metadata="1.2"), True),
+        (Array(name="m", level=1, metadata="1.0"), False),
+        (Array(name="m", level=1, metadata="0.90"), False),
+        (Array(name="m", level=1), False),
+        (Unrecognised(what="zfs_member"), False),
+        (Area(), True),
+    ],
+)
+def test_what_is_known_by_its_end_is_not_cut_off_from_it(content: Layer, *, grows: bool) -> None:
+    answer = changed(on_the_first(graph_of(there(ESP)), content), graph_of(LARGER))
+    assert isinstance(answer, Replace) is not grows
 
 
 def test_a_table_offers_what_lies_between_its_ends() -> None:
