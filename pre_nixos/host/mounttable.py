@@ -88,13 +88,18 @@ def decode(field: str) -> str:
 
 def block_number(path: str) -> str:
     """Give the `major:minor` of a block device's node, or nothing if there is none at that path."""
-    try:
-        state = os.stat(path)
-    except (OSError, ValueError):
-        return ""
-    if not stat.S_ISBLK(state.st_mode):
-        return ""
-    return f"{os.major(state.st_rdev)}:{os.minor(state.st_rdev)}"
+    if path.startswith("/dev/"):
+        try:
+            state = os.lstat(path)  # of a node itself, which the kernel keeps in its memory
+        except (OSError, ValueError):
+            return ""
+        if stat.S_ISBLK(state.st_mode):
+            return f"{os.major(state.st_rdev)}:{os.minor(state.st_rdev)}"
+    from pre_nixos.host.statx import look_in_time  # most sources are nodes, and ctypes takes long to load
+
+    # Anything may be called the source of a mount, also a path on a server that does not answer.
+    status = look_in_time(path)
+    return status.device if status else ""
 
 
 def namespace_of(entry: MountEntry) -> int | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from pre_nixos.host.mounttable import block_number, namespace_of, read_mounts
+from pre_nixos.host.mounttable import namespace_of, read_mounts
 from pre_nixos.host.questions import User, Users
+from pre_nixos.host.statx import Status, look, look_in_time
 from pre_nixos.model.data import Data
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class Usage(Data):
     sysfs: Sysfs
     open_exclusive: Callable[[str], Opened]
     proc: str = "/proc"
-    number_at: Callable[[str], str] = block_number
+    look: Callable[[str], Status | None] = look
 
     def who_uses(self, question: WhoUses) -> Users:
         """Answer `WhoUses`."""
@@ -32,7 +33,7 @@ class Usage(Data):
         names = {question.number: name}
         for partition in self.sysfs.partitions(name):
             names[self.sysfs.number(partition)] = partition
-        mounts = read_mounts(self.proc, self.number_at)
+        mounts = read_mounts(self.proc, self._number_at)
         users: list[User] = []
         for finder in (
             self._holders(names),
@@ -75,7 +76,7 @@ class Usage(Data):
 
     def _swaps(self, names: dict[str, str], swaps: Iterable[str]) -> Iterator[User]:
         for path in swaps:
-            if self.number_at(path) in names or _on(path) in names:
+            if self._lies_in(path, names):
                 yield User(how="swap", what=path)
 
     def _loops(self, names: dict[str, str]) -> Iterator[User]:
@@ -149,9 +150,10 @@ class Usage(Data):
                 return ""
         except OSError:
             return ""
-        if self.number_at(path) in names:
-            return "open"
-        return "file" if _on(path) in names else ""
+        status = self.look(path)
+        if status is None:
+            return ""
+        return "open" if status.device in names else "file" if status.filesystem in names else ""
 
     def _unknown(self, number: str) -> Iterator[User]:
         opened = self.open_exclusive(number)
@@ -159,18 +161,15 @@ class Usage(Data):
             busy = opened.error.endswith("busy")
             yield User(how="exclusive", what="the kernel" if busy else f"cannot be told: {opened.error}")
 
+    def _number_at(self, path: str) -> str:
+        """Give the number of the device whose node is at a path that anybody may have chosen."""
+        status = look_in_time(path, self.look)
+        return status.device if status else ""
+
     def _lies_in(self, path: str, names: dict[str, str]) -> bool:
         """Tell whether a path is one of the devices, or a file on a filesystem on one of them."""
-        return self.number_at(path) in names or _on(path) in names
-
-
-def _on(path: str) -> str:
-    """Give the number of the device whose filesystem a file is on."""
-    try:
-        device = os.stat(path).st_dev
-    except (OSError, ValueError):
-        return ""
-    return f"{os.major(device)}:{os.minor(device)}"
+        status = look_in_time(path, self.look)
+        return status is not None and not {status.device, status.filesystem}.isdisjoint(names)
 
 
 def _list(path: str) -> list[str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pre_nixos.host.questions import Opened, User, WhoUses
+from pre_nixos.host.statx import Status, look
 from pre_nixos.host.usage import Usage
 from tests.unit.host.trees import Tree
 
@@ -30,15 +31,16 @@ class Machine:
         self.opened = Opened(free=True)
         self.numbers = {"/dev/sda2": "8:2", "/dev/sdb": "8:16"}
 
-    def number_at(self, path: str) -> str:
-        return self.numbers.get(os.readlink(path) if os.path.islink(path) else path, "")
+    def look(self, path: str) -> Status | None:
+        number = self.numbers.get(os.readlink(path) if os.path.islink(path) else path, "")
+        return Status(filesystem="0:6", device=number) if number else look(path)
 
     def users(self, number: str) -> list[User]:
         usage = Usage(
             sysfs=self.tree.sysfs,
             open_exclusive=lambda _: self.opened,
             proc=str(self.proc),
-            number_at=self.number_at,
+            look=self.look,
         )
         return list(usage.who_uses(WhoUses(number=number)).users)
 
