@@ -48,6 +48,9 @@ def _json(text: str) -> object:
 
     try:
         found: object = json.loads(text, object_pairs_hook=table)
+        json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise Unreadable("there is half a character in it, which no text can have") from error
     except json.JSONDecodeError as error:
         raise Unreadable(f"line {error.lineno} is not JSON: {error.msg}") from error
     except (RecursionError, ValueError) as error:
