@@ -26,8 +26,8 @@ def guest(boot_shared: BootGuest) -> Guest:
     return boot_shared(Lab(disks=disks, modules=("dm_crypt", "btrfs", "xfs")))
 
 
-BEFORE = {"ext": "100MiB", "xfs": "320MiB", "pool": "140MiB", "crypt": "100MiB", "away": "100MiB"}
-AFTER = {"ext": "152MiB", "xfs": "400MiB", "pool": "200MiB", "crypt": "160MiB", "away": "160MiB", "new": "48MiB"}
+BEFORE = {"ext": "100MiB", "xfs": "320MiB", "pool": "300MiB", "crypt": "100MiB", "away": "100MiB"}
+AFTER = {"ext": "152MiB", "xfs": "400MiB", "pool": "400MiB", "crypt": "160MiB", "away": "160MiB", "new": "48MiB"}
 
 
 def volumes(machine: pn.Machine, sizes: Mapping[str, str]) -> pn.Wanted:

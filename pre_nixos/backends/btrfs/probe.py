@@ -14,13 +14,16 @@ from pre_nixos.backends.btrfs.ondisk import (
     read_superblock,
 )
 from pre_nixos.backends.superblocks import SLACK
-from pre_nixos.plugin import Found, Health, ReadAt, Ref, State, hooks, implements, survey
+from pre_nixos.plugin import MIB, Found, Health, ReadAt, Ref, State, hooks, implements, survey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from pre_nixos.backends.btrfs.ondisk import Superblock
     from pre_nixos.plugin import BlockNode, Reader, Signature
+
+SMALLEST_TO_RESIZE = 256 * MIB
+"""The kernel resizes no device to less than this."""
 
 
 @implements(hooks.probe)
@@ -53,10 +56,11 @@ def _whole(
     count = max((known.devices for known in supers.values() if known), default=0)
     inside, problem = _inside(reader, supers)
     seen = survey(reader)
+    sizes = {number: seen.device(seen.by_number[number]).size for number in supers if number in seen.by_number}
     left = [
-        seen.device(seen.by_number[number]).size - known.size
+        sizes[number] - known.size
         for number, known in supers.items()
-        if known and number in seen.by_number
+        if known and sizes.get(number, 0) >= SMALLEST_TO_RESIZE
     ]
     filesystem = Btrfs(
         label=signature.label or None,

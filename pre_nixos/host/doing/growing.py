@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 EXT4_RESIZE = 0x40086610
 XFS_GEOMETRY, XFS_GROW = 0x80705864, 0x4010586E
+BTRFS_SMALLEST = 256 * 1024 * 1024
+"""The kernel resizes no device of a btrfs to less than this."""
 BTRFS_INFO, BTRFS_RESIZE = 0x8400941F, 0x50009403
 
 
@@ -79,7 +81,8 @@ def _xfs(directory: int, size: int) -> None:
 
 
 def _btrfs(directory: int, size: int) -> None:
-    del size
+    if size < BTRFS_SMALLEST:
+        return
     info = bytearray(1024)
     fcntl.ioctl(directory, BTRFS_INFO, info)
     (highest,) = struct.unpack_from("=Q", info)
