@@ -88,23 +88,18 @@ class Usage(Data):
     def _exports(self, names: dict[str, str]) -> Iterator[User]:
         """Find what this machine serves to others over NVMe or SCSI."""
         config = f"{self.sysfs.root}/kernel/config"
-        served = [
-            (
-                f"nvmet {subsystem} namespace {namespace}",
-                f"nvmet/subsystems/{subsystem}/namespaces/{namespace}/device_path",
-            )
-            for subsystem in _list(f"{config}/nvmet/subsystems")
-            for namespace in _list(f"{config}/nvmet/subsystems/{subsystem}/namespaces")
-        ]
-        served += [
-            (f"LIO {hba}/{store}", f"target/core/{hba}/{store}/udev_path")
-            for hba in _list(f"{config}/target/core")
-            for store in _list(f"{config}/target/core/{hba}")
-        ]
-        for what, attribute in served:
-            path = _line(f"{config}/{attribute}")
-            if path and self._lies_in(path, names):
-                yield User(how="export", what=what)
+        for subsystem in _list(f"{config}/nvmet/subsystems"):
+            for namespace in _list(f"{config}/nvmet/subsystems/{subsystem}/namespaces"):
+                path = _line(f"{config}/nvmet/subsystems/{subsystem}/namespaces/{namespace}/device_path")
+                if path and self._lies_in(path, names):
+                    yield User(how="export", what=f"nvmet {subsystem} namespace {namespace}")
+        for hba in _list(f"{config}/target/core"):
+            for store in _list(f"{config}/target/core/{hba}"):
+                # Some tools leave a path there; what the kernel has open it says itself.
+                noted = _line(f"{config}/target/core/{hba}/{store}/udev_path")
+                number, path = _served(_line(f"{config}/target/core/{hba}/{store}/info"))
+                if number in names or any(each and self._lies_in(each, names) for each in (path, noted)):
+                    yield User(how="export", what=f"LIO {hba}/{store}")
 
     def _processes(self, names: dict[str, str]) -> Iterator[User]:
         """Find who has a device open, or works in a filesystem on it."""
@@ -170,6 +165,16 @@ class Usage(Data):
         """Tell whether a path is one of the devices, or a file on a filesystem on one of them."""
         status = look_in_time(path, self.look)
         return status is not None and not {status.device, status.filesystem}.isdisjoint(names)
+
+
+def _served(info: str) -> tuple[str, str]:
+    """Give the number of the device, or the path of the file, that LIO says it serves, and nothing for the other."""
+    # First what all kinds of stores have, then the kind's own words, in which a path may look like anything.
+    its_own = info.partition("\n")[2].strip()
+    if its_own.startswith("iBlock "):
+        major, _, rest = its_own.rpartition("Major: ")[2].partition(" Minor: ")
+        return f"{major}:{rest.partition(' ')[0]}", ""
+    return "", its_own.partition(" File: ")[2].rpartition("  Size: ")[0]
 
 
 def _list(path: str) -> list[str]:

@@ -100,6 +100,21 @@ def test_what_is_served_to_others(machine: Machine) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "info",
+    [
+        "        TCM FILEIO ID: 0        File: /dev/sdb  Size: 536870912  Mode: Buffered-WCE Async: 0",
+        "        iBlock device: sdb  readonly: 0\n        Major: 8 Minor: 16  CLAIMED: IBLOCK",
+        "        iBlock device: sdb  UDEV PATH: / Major: 8 Minor: 0  readonly: 0\n        Major: 8 Minor: 16  CLAIMED: IBLOCK",
+    ],
+)
+def test_what_is_served_without_a_note(machine: Machine, info: str) -> None:
+    status = "Status: ACTIVATED  Max Queue Depth: 0  SectorSize: 512  HwMaxSectors: 16384\n"
+    machine.tree.write(machine.tree.root / "kernel/config/target/core/any_0/disk/info", status + info)
+    assert machine.users("8:16") == [User(how="export", what="LIO any_0/disk")]
+    assert machine.users("8:0") == []
+
+
 def test_open_files_of_others_but_not_our_own(machine: Machine) -> None:
     for pid in (12, os.getpid()):
         descriptors = machine.proc / str(pid) / "fd"
