@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from pre_nixos.host.loopdevices import behind
 from pre_nixos.host.mounttable import namespace_of, read_mounts
 from pre_nixos.host.questions import User, Users
 from pre_nixos.host.statx import Status, look, look_in_time
@@ -24,6 +25,7 @@ class Usage(Data):
     open_exclusive: Callable[[str], Opened]
     proc: str = "/proc"
     look: Callable[[str], Status | None] = look
+    behind: Callable[[str, str], Status | None] = behind
 
     def who_uses(self, question: WhoUses) -> Users:
         """Answer `WhoUses`."""
@@ -82,7 +84,11 @@ class Usage(Data):
     def _loops(self, names: dict[str, str]) -> Iterator[User]:
         for name in _list(f"{self.sysfs.root}/class/block"):
             path = self.sysfs.attribute(name, "loop/backing_file") if name.startswith("loop") else None
-            if path and self._lies_in(path, names):
+            if path is None:
+                continue
+            status = self.behind(name, self.sysfs.number(name))
+            # A path that is gone, or another's, says nothing, so it counts only where the kernel does not.
+            if _concerns(status, names) if status else self._lies_in(path, names):
                 yield User(how="loop", what=name)
 
     def _exports(self, names: dict[str, str]) -> Iterator[User]:
@@ -163,8 +169,11 @@ class Usage(Data):
 
     def _lies_in(self, path: str, names: dict[str, str]) -> bool:
         """Tell whether a path is one of the devices, or a file on a filesystem on one of them."""
-        status = look_in_time(path, self.look)
-        return status is not None and not {status.device, status.filesystem}.isdisjoint(names)
+        return _concerns(look_in_time(path, self.look), names)
+
+
+def _concerns(status: Status | None, names: dict[str, str]) -> bool:
+    return status is not None and not {status.device, status.filesystem}.isdisjoint(names)
 
 
 def _served(info: str) -> tuple[str, str]:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import os
+import struct
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pre_nixos.host.loopdevices import parse
 from pre_nixos.host.questions import Opened, User, WhoUses
 from pre_nixos.host.statx import Status, look
 from pre_nixos.host.usage import Usage
@@ -29,6 +31,7 @@ class Machine:
         self.tree.add("sda2", "8:2", on="sda", partition="2")
         self.tree.add("sdb", "8:16")
         self.opened = Opened(free=True)
+        self.behind: dict[str, Status] = {}
         self.numbers = {"/dev/sda2": "8:2", "/dev/sdb": "8:16"}
 
     def look(self, path: str) -> Status | None:
@@ -41,6 +44,7 @@ class Machine:
             open_exclusive=lambda _: self.opened,
             proc=str(self.proc),
             look=self.look,
+            behind=lambda name, _: self.behind.get(name),
         )
         return list(usage.who_uses(WhoUses(number=number)).users)
 
@@ -89,6 +93,23 @@ def test_loops_on_the_device_and_on_files_of_its_filesystem(machine: Machine, tm
     assert machine.users(f"{os.major(device)}:{os.minor(device)}") == [User(how="loop", what="loop2")]
 
 
+@pytest.mark.parametrize("path", ["/run/gone (deleted)", "/dev/sda2"])
+def test_behind_a_loop_device_is_what_the_kernel_says_and_not_what_is_at_its_path(machine: Machine, path: str) -> None:
+    machine.tree.add("loop0", "7:0", loop__backing_file=path)
+    machine.behind["loop0"] = Status(filesystem="0:6", device="8:16")
+    machine.tree.add("loop1", "7:1", loop__backing_file=path)
+    machine.behind["loop1"] = Status(filesystem="8:16", device="")
+    assert machine.users("8:16") == [User(how="loop", what="loop0"), User(how="loop", what="loop1")]
+    assert machine.users("8:0") == []
+
+
+def test_how_the_kernel_says_what_is_behind_a_loop_device() -> None:
+    # Of a large number, the upper part of the minor goes above the major.
+    numbers = struct.pack("=QQQ", (259 << 8) | 1 | (1 << 20), 12345, 0x0810)
+    assert parse(numbers + bytes(208)) == Status(filesystem="259:257", device="8:16")
+    assert parse(bytes(16) + bytes(216)).device == ""
+
+
 def test_what_is_served_to_others(machine: Machine) -> None:
     config = machine.tree.root / "kernel/config"
     machine.tree.write(config / "nvmet/subsystems/nqn/namespaces/1/device_path", "/dev/sdb")
@@ -105,7 +126,7 @@ def test_what_is_served_to_others(machine: Machine) -> None:
     [
         "        TCM FILEIO ID: 0        File: /dev/sdb  Size: 536870912  Mode: Buffered-WCE Async: 0",
         "        iBlock device: sdb  readonly: 0\n        Major: 8 Minor: 16  CLAIMED: IBLOCK",
-        "        iBlock device: sdb  UDEV PATH: / Major: 8 Minor: 0  readonly: 0\n        Major: 8 Minor: 16  CLAIMED: IBLOCK",
+        "        iBlock device: sdb  UDEV PATH: / Major: 8  readonly: 0\n        Major: 8 Minor: 16  CLAIMED: IBLOCK",
     ],
 )
 def test_what_is_served_without_a_note(machine: Machine, info: str) -> None:
