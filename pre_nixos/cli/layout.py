@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pre_nixos.cli.parser import Parser
     from pre_nixos.cli.session import Session
     from pre_nixos.model.draft import InvalidLayout, Wanted
+    from pre_nixos.model.graph import DeviceGraph
     from pre_nixos.model.machine import Machine
 
 ROOT = "/mnt"
@@ -94,6 +95,19 @@ def check(arguments: argparse.Namespace, session: Session) -> int:
         for line in problems or (f"Nothing is wrong with {path}.",):
             session.out.write(f"{printable(line)}\n")
     return 1 if problems else 0
+
+
+def put_layout(graph: DeviceGraph, session: Session) -> None:
+    """Write a graph as a layout; what layouts have no words for is said beside it."""
+    from pre_nixos.layouts.write import write_layout
+    from pre_nixos.model.layer import Disk
+
+    # While they are there, the kernel's names are what people know the disks by.
+    known = {disk.id: disk.device.name for disk in graph.of(Disk) if disk.device and disk.device.name}
+    written = write_layout(graph, names=known, registry=session.registry)
+    session.out.write(written.to_json().decode())
+    for each in written.left_out:
+        session.err.say(f"Left out: {each}.")
 
 
 def complaint(path: str, error: InvalidLayout) -> Complaint:

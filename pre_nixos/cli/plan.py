@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pre_nixos.cli.complaint import Complaint
-from pre_nixos.cli.layout import add_check, check
+from pre_nixos.cli.layout import add_check, check, put_layout
 from pre_nixos.cli.parser import add_machine, guess
 from pre_nixos.cli.policy import DEFAULT, add_choice, wanted_by
 from pre_nixos.cli.source import read_machine
@@ -29,10 +29,10 @@ def declare(parser: Parser) -> None:
     add_choice(parser)
     parser.add_argument(
         "--output",
-        choices=("tree", "actions", "json", "mermaid"),
+        choices=("tree", "actions", "json", "mermaid", "disko"),
         default="tree",
         help="before, after and losses as trees (the default); every action with its steps; JSON, to be applied or "
-        "kept; or a Mermaid chart",
+        "kept; a Mermaid chart; or what is wanted, as a layout",
     )
     add_check(parser)
     parser.add_argument("--explain", metavar="LAYER", help="only say what becomes of this layer, and why")
@@ -56,6 +56,8 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
         from pre_nixos.flow.documents import dump_plan
 
         session.out.write(dump_plan(plan, registry=session.registry).decode() + "\n")
+    elif arguments.output == "disko":
+        put_layout(plan.wanted.graph, session)
     elif arguments.output == "mermaid":
         from pre_nixos.render.mermaid import plan_chart
 

@@ -19,7 +19,9 @@ NEEDS_POLICY = False
 def declare(parser: Parser) -> None:
     """Say what may stand behind `show`."""
     add_machine(parser)
-    parser.add_argument("--output", choices=("tree", "json", "mermaid"), default="tree", help="how (default: tree)")
+    parser.add_argument(
+        "--output", choices=("tree", "json", "mermaid", "disko"), default="tree", help="how (default: tree)"
+    )
 
 
 def execute(arguments: argparse.Namespace, session: Session) -> int:
@@ -29,6 +31,10 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
         from pre_nixos.flow.documents import dump_machine
 
         session.out.write(dump_machine(machine, registry=session.registry).decode() + "\n")
+    elif arguments.output == "disko":
+        from pre_nixos.cli.layout import put_layout
+
+        put_layout(machine.graph, session)
     elif arguments.output == "mermaid":
         from pre_nixos.render.mermaid import graph_chart
 

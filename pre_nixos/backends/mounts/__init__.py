@@ -2,7 +2,7 @@
 
 from pre_nixos.backends.mounts.activate import mount
 from pre_nixos.backends.mounts.deactivate import out_of_reach, unmount
-from pre_nixos.backends.mounts.disko import read_mount, write_mount
+from pre_nixos.backends.mounts.disko import NODEV, read_mount, write_mount
 from pre_nixos.backends.mounts.kinds import Mount, Mountable
 from pre_nixos.backends.mounts.probe import find, holding_file
 from pre_nixos.plugin import Backend, hooks, implements
@@ -11,7 +11,7 @@ from pre_nixos.plugin import Backend, hooks, implements
 @implements(hooks.backend)
 def backend() -> Backend:
     """Own mounts. Mounting and unmounting are system calls, so no program is needed."""
-    return Backend(kinds=[Mount], disko_keys=["mountpoint"])
+    return Backend(kinds=[Mount], disko_keys=["mountpoint"], disko_refused={"nodev": NODEV})
 
 
 __all__ = [

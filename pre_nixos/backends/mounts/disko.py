@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from pre_nixos.plugin import Fragment, Handle, Sheet
 
+NODEV = "what is on no disk (memory, other directories) is not mounted here"
+
 
 @for_type(hooks.from_disko, "mountpoint")
 def read_mount(content: Fragment, on: Sequence[Handle]) -> None:

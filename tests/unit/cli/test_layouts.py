@@ -118,3 +118,11 @@ def test_a_file_that_is_not_there() -> None:
     for words in (("plan", "--check-layout", "/nowhere"), ("plan", "--layout", "/nowhere")):
         ran = command(*words, world=world())
         assert (ran.status, "/nowhere: No such file" in ran.complaint) == (1, True)
+
+
+def test_graphs_are_written_as_layouts_with_what_they_cannot_say() -> None:
+    there = world()
+    ran = command("show", "--output", "disko", world=there)
+    assert json.loads(ran.out) == {"disko": {"devices": {}}}
+    assert "Left out: pool old" in ran.complaint
+    assert command("plan", "--output", "disko", world=there).status == 0

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parents[1] / "cases" / "layouts"
 WRONG = sorted((FOLDER / "wrong").glob("*.json"))
+EXAMPLES = sorted((FOLDER.parents[3] / "examples" / "layouts").iterdir())
 RIGHT = sorted((FOLDER / "right").glob("*.json"))
 GIB = 2**30
 OTHER = {"id", "state"}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import pre_nixos as pn
-from tests.unit.layouts.cases import GIB, RIGHT, WRONG, case, disk, layout, told, with_disks
+from tests.unit.layouts.cases import EXAMPLES, GIB, RIGHT, WRONG, case, disk, layout, told, with_disks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,6 +52,21 @@ def test_what_is_right_is_what_is_wanted(path: Path, tmp_path: Path) -> None:
     wanted = pn.read_layout(there, file, disks=overruled)
     assert told(wanted.graph) == it["layers"], it["about"]
     assert not pn.schedule(there, wanted).objections
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_examples_are_right_and_can_be_carried_out(path: Path) -> None:
+    assert pn.check_layout(str(path)) == ()
+    links = {
+        "/dev/disk/by-id/nvme-eui.0025385b21404321",
+        *(f"/dev/disk/by-id/wwn-0x5000c500a1b2c3d{each}" for each in "456"),
+    }
+    disks = [disk(each[-1], links=[each]) for each in sorted(links)]
+    few = {"impermanence.toml": 1, "mirror.toml": 2}.get(path.name, len(disks))
+    there = with_disks(*disks[:few])
+    plan = pn.schedule(there, pn.read_layout(there, str(path)))
+    assert plan.actions
+    assert not plan.objections
 
 
 def test_wrappers_and_toml(tmp_path: Path) -> None:

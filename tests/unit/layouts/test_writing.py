@@ -183,3 +183,6 @@ def test_every_layout_is_the_same_after_writing(path: Path, tmp_path: Path) -> N
     file.write_bytes(written.to_json())
     assert pn.read_layout(there, str(file)).graph == wanted.graph
     assert not written.left_out
+    # On a machine that is already so, there is nothing to do.
+    done = pn.Machine(graph=wanted.graph)
+    assert not pn.schedule(done, pn.read_layout(done, str(file))).actions
