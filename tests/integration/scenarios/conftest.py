@@ -8,7 +8,7 @@ import pytest
 
 pytest.register_assert_rewrite("tests.integration.scenarios.ground")  # before it is loaded, for it asserts
 
-from tests.integration.scenarios.ground import Ground  # noqa: E402
+from tests.integration.scenarios.ground import Ground  # noqa: E402 - see above
 
 if TYPE_CHECKING:
     from collections.abc import Callable
