@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, cast
 
+import msgspec
+
 from pre_nixos.flow.propose import did_you_mean
 from pre_nixos.hooks.calls import Calls
 from pre_nixos.hooks.fragment import Fragment, in_words, written
@@ -122,11 +124,14 @@ class Reading:
             self._entry(section, entry)
 
     def _disk(self, entry: Fragment) -> None:
+        before = len(self.problems)
         choice = read_choice(entry, self._overruled.get(entry.name))
-        position = len(self.choices)
         for other in self.choices:
             if choice.named and (choice.names, choice.several, choice.link) == (other.names, other.several, other.link):
                 entry.note(f"this is the disk of {other.path} already")
+        if len(self.problems) > before:
+            choice = msgspec.structs.replace(choice, unclear=True)
+        position = len(self.choices)
         self.choices.append(choice)
         if not entry.has("content"):
             entry.note("nothing is said to be on it; to leave a disk alone leave it out, to have it blank wipe it")

@@ -44,6 +44,8 @@ class Choice(Data):
     least: int | None = None
     most: int | None = None
     count: int = 1
+    unclear: bool = False
+    """Whether what it says is wrong, so that no disk can be found by it."""
 
     @property
     def named(self) -> bool:
@@ -163,7 +165,9 @@ def choose(choices: Sequence[Choice], machine: Machine) -> Chosen:
         choice = choices[position]
         among = machine.all_disks if choice.named else machine.disks
         fitting = [each for each in _fitting(choice, among) if choice.named or each.id not in taken]
-        if len(fitting) != choice.count:
+        if choice.unclear:
+            fitting = []
+        elif len(fitting) != choice.count:
             listed = True
             problems.append(f"{choice.path}: {_complaint(choice, fitting)}")
             fitting = []

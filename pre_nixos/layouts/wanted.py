@@ -61,8 +61,8 @@ def disks_of_layout(
     """Find the disks of a machine that a layout means, by the names it gives them. Raises InvalidLayout."""
     reading = _read(path, registry or installed(), disks=disks)
     chosen = choose(reading.choices, machine)
-    if chosen.problems:
-        raise InvalidLayout(chosen.problems)
+    if reading.problems or chosen.problems:
+        raise InvalidLayout([*reading.problems, *chosen.problems])
     return {choice.name: found for choice, found in zip(reading.choices, chosen.disks, strict=True)}
 
 

@@ -152,6 +152,7 @@ def _sizes(slots: Sequence[_Slot]) -> Sequence[Size | None]:
     found: list[Size | None] = []
     share, less = 1.0, 0.0
     simple = True
+    greedy = ""
     for slot in slots:
         asked = slot.asked
         if asked is None:
@@ -163,8 +164,10 @@ def _sizes(slots: Sequence[_Slot]) -> Sequence[Size | None]:
             less += asked.bytes
             simple = simple and slot.type in SIMPLE
         elif asked.of == "FREE" and asked.percent == 100:
-            found.append(Rest())
-            share, less = 0.0, 0.0
+            if greedy:
+                slot.fragment.note(f"{greedy} takes all that is free already", "size")
+            found.append(None if greedy else Rest())
+            greedy, share, less = greedy or slot.name, 0.0, 0.0
         elif asked.of == "FREE" and not (simple and slot.type in SIMPLE):
             slot.fragment.note(
                 "a share of what is free cannot be told beside mirrors and pools; say it of the VG", "size"
