@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from pre_nixos.host import mappings
 from pre_nixos.host.loopdevices import behind
 from pre_nixos.host.mounttable import namespace_of, read_mounts
 from pre_nixos.host.questions import User, Users
@@ -110,12 +111,12 @@ class Usage(Data):
     def _processes(self, names: dict[str, str]) -> Iterator[User]:
         """Find who has a device open, or works in a filesystem on it."""
         own = str(os.getpid())
-        for pid in _list(self.proc):
-            if not pid.isdigit() or pid == own:
-                continue
-            place = f"{self.proc}/{pid}"
+        places = {f"{self.proc}/{pid}": pid for pid in _list(self.proc) if pid.isdigit() and pid != own}
+        maps = mappings.read_maps(tuple(places))
+        for place, pid in places.items():
             paths = [f"{place}/fd/{descriptor}" for descriptor in _list(f"{place}/fd")]
             ways = {self._way(path, names) for path in (*paths, f"{place}/cwd", f"{place}/root", f"{place}/exe")}
+            ways.update(mappings.ways(place, maps.get(place, b""), names, self.look))
             name = self._called(pid) if ways - {""} else ""
             # Without a name it is gone by now, and uses nothing.
             for how in sorted(ways - {""}) if name else ():

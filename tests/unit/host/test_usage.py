@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import os
 import struct
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pre_nixos.host.loopdevices import parse
+from pre_nixos.host.mappings import read_maps
 from pre_nixos.host.questions import Opened, User, WhoUses
 from pre_nixos.host.statx import Status, look
 from pre_nixos.host.usage import Usage
@@ -154,3 +156,43 @@ def test_open_files_of_others_but_not_our_own(machine: Machine) -> None:
 def test_a_device_that_does_not_open_exclusively_is_in_use(machine: Machine, opened: Opened, what: str) -> None:
     machine.opened = opened
     assert machine.users("8:16") == [User(how="exclusive", what=what)]
+
+
+@pytest.mark.parametrize(
+    ("line", "how"),
+    [
+        ("7f00000000-7f00001000 rw-s 00000000 00:06 300                        /dev/sdb", "open"),
+        ("00400000-00401000 r--p 00000000 00:06 300                            /dev/sdb", "open"),
+        ("7f00000000-7f00001000 rw-s 00000000 00:06 300                        /dev/gone (deleted)", "open"),
+        ("7f00000000-7f00001000 rw-s 00000000 00:19 300                        /run/a node", "open"),
+        ("7f00000000-7f00001000 r-xp 00000000 08:10 300                        /usr/lib/a library", "file"),
+        ("7f00000000-7f00001000 r-xp 00000000 08:01 300                        /a 08:10 b", ""),
+        ("7f00000000-7f00001000 rw-s 00000000 00:01 300                        /dev/zero (deleted)", ""),
+        ("7f00000000-7f00001000 rw-p 00000000 00:00 0", ""),
+    ],
+)
+def test_what_others_have_mapped_into_their_memory(machine: Machine, line: str, how: str) -> None:
+    place = machine.proc / "12"
+    (place / "map_files").mkdir(parents=True)
+    (place / "comm").write_text("database\n")
+    (place / "maps").write_text(f"7e00000000-7e00001000 r-xp 00000000 fe:00 1    /bin/database\n{line}\n")
+    if "gone" in line or "node" in line:
+        (place / "map_files/7f00000000-7f00001000").symlink_to("/dev/sdb")
+    assert machine.users("8:16") == ([User(how=how, what="database", pid=12)] if how else [])
+
+
+def test_a_process_that_does_not_tell_what_it_has_mapped_is_left_out_until_it_does(tmp_path: Path) -> None:
+    for name in "abc":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "maps").write_text(name) if name != "b" else os.mkfifo(tmp_path / name / "maps")
+    places = [str(tmp_path / name) for name in "abc"]
+    others = {places[0]: b"a", places[2]: b"c"}
+    assert read_maps(places, patience=0.1) == others
+    assert read_maps(places, patience=60) == others
+    (tmp_path / "b/maps").write_text("late")
+    deadline = time.monotonic() + 10
+    (tmp_path / "b/maps").unlink()
+    (tmp_path / "b/maps").write_text("now")
+    while (found := read_maps(places)) == others and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert found == others | {places[1]: b"now"}
