@@ -56,13 +56,14 @@ def _cannot_discard(plan: Plan, machine: Machine, reader: Reader) -> Iterator[st
 def _to_be_free(plan: Plan, machine: Machine) -> Iterator[Layer]:
     """Give what is written to or let go of, if it is there: the devices below what goes, and what goes itself."""
     wanted: dict[str, None] = {}
+    takes = frozenset(plan.wanted.takes)
     for action in plan.actions:
         # What is changed in place stays in use; its own guards say what must not be.
         if action.verb in {Verb.ACTIVATE, Verb.MODIFY} or action.target not in machine.graph:
             continue
         layer = machine.graph[action.target]
         for each in (layer, *machine.graph.parts(layer), *machine.graph.devices(layer)):
-            if plan.before.disks(each.id) & set(plan.wanted.takes):
+            if not takes.isdisjoint(machine.graph.disks(each.id)):
                 wanted[each.id] = None
     yield from (machine.graph[each] for each in wanted)
 
