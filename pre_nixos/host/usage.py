@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from pre_nixos.host.sysfs import Sysfs
 
 
+_DIRECTORIES = frozenset({"subvol", "lowerdir", "lowerdir+", "datadir+", "upperdir", "workdir"})
+"""Options of a mount whose values are paths, but never those of devices."""
+
+
 class Usage(Data):
     """Where to look for users; the parts that touch devices are given as functions."""
 
@@ -62,11 +66,19 @@ class Usage(Data):
         reached: set[str] = set()
         for mount in mounts:
             uuid = members.get(mount.device, "")
-            if mount.device in names or uuid in concerned:
+            if mount.device in names or uuid in concerned or self._names_more(mount, names):
                 reached.add(uuid)
                 yield User(how="mount", what=mount.at, pid=namespace_of(mount))
         for uuid in sorted(concerned - reached):
             yield User(how="mount", what=f"btrfs {uuid}")
+
+    def _names_more(self, mount: MountEntry, names: dict[str, str]) -> bool:
+        """Tell whether a mount's options say that one of the devices is a part of it, such as the log of an XFS."""
+        values = (option.partition("=") for option in mount.options)
+        return any(
+            value.startswith("/") and key not in _DIRECTORIES and self._number_at(value) in names
+            for key, _, value in values
+        )
 
     def _btrfs(self) -> dict[str, set[str]]:
         """Give the devices of every btrfs the kernel has mounted."""

@@ -74,6 +74,18 @@ def test_mounts_and_swap(machine: Machine) -> None:
     assert machine.users("8:16") == []
 
 
+def test_a_device_that_only_the_options_of_a_mount_name(machine: Machine) -> None:
+    ours = "30 1 8:32 / /data rw - xfs /dev/sdc rw,attr2,logdev=/dev/sdb,noquota\n"
+    (machine.proc / "self/mountinfo").write_text(ours + "31 1 0:30 / /mnt rw - overlay none rw,lowerdir=/dev/sdb\n")
+    foreign = machine.proc / "40"
+    (foreign / "ns").mkdir(parents=True)
+    (foreign / "ns/mnt").symlink_to("mnt:[2]")
+    (foreign / "comm").write_text("container\n")
+    (foreign / "mountinfo").write_text("90 80 8:32 / /inside rw - xfs /dev/sdc rw,rtdev=/dev/sda2\n")
+    assert machine.users("8:16") == [User(how="mount", what="/data")]
+    assert machine.users("8:0") == [User(how="mount", what="/inside", pid=40)]
+
+
 def test_the_other_device_of_a_mounted_btrfs(machine: Machine) -> None:
     devices = machine.tree.root / "fs/btrfs/the-uuid/devices"
     for name in ("sda2", "sdb"):
