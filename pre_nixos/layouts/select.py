@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 LASTING = ("/dev/disk/by-id/", "/dev/disk/by-path/")
 """Names that mean the same disk, or the same place, tomorrow."""
-NAMES = ("serial", "wwn", "id", "link")
-"""What may be said of a disk that makes it this very one."""
+MANY = 999
+"""More disks than this nobody means."""
 KERNELS = (
     "is the kernel's name of the moment, which another disk may have after the next boot; write a link below "
     "/dev/disk/by-id, or select = { serial = ... }"
@@ -116,8 +116,9 @@ def _selected(select: Fragment, entry: Fragment) -> Choice:
     least, most = _bytes(select, "min"), _bytes(select, "max")
     transport, model = select.text("transport"), select.text("model")
     count = select.number("count")
-    if count is not None and count < 1:
-        select.note("it must be at least 1", "count")
+    if count is not None and not 1 <= count <= MANY:
+        select.note(f"it must be from 1 to {MANY}", "count")
+        count = 1
     if (names or link) and count not in {None, 1}:
         select.note("what is named is one disk", "count")
     if least is not None and most is not None and least > most:
