@@ -48,23 +48,25 @@ def ways(place: str, text: bytes, names: Iterable[str], look: Callable[[str], St
     `open` for a device itself, `file` for a file on a filesystem on it.
     """
     marks = {b"%02x:%02x" % (int(major), int(minor)) for major, _, minor in (name.partition(":") for name in names)}
-    # Most processes have nothing of interest, which is told soonest of all they have at once.
-    if any(b" %b " % mark in text for mark in marks) and any(
-        line.split(maxsplit=4)[3] in marks for line in text.splitlines()
-    ):
+    if any(line.split(maxsplit=4)[3] == mark for mark in marks for line in _lines(text, b" %b " % mark)):
         yield "file"
-    if not any(mark in text for mark in _TELLING):
-        return
-    files: dict[tuple[bytes, ...], bytes] = {}
-    for line in text.splitlines():
-        if b" /" in line and any(mark in line for mark in _TELLING):
-            files[tuple(line.split(maxsplit=5)[3:5])] = line
+    candidates = (line for mark in _TELLING for line in _lines(text, mark) if b" /" in line)
+    files = {tuple(line.split(maxsplit=5)[3:5]): line for line in candidates}
     for line in files.values():
         # Its own file, whatever is at that path for us; where it may not be followed, the path must do.
         begin, end = (int(each, 16) for each in line.partition(b" ")[0].split(b"-"))
         status = look_in_time(f"{place}/map_files/{begin:x}-{end:x}", look) or _at_its_path(line, look)
         if status is not None and status.device in names:
             yield "open"
+
+
+def _lines(text: bytes, mark: bytes) -> Iterator[bytes]:
+    """Find the lines with this in them; there are many lines, and hardly any is."""
+    at = text.find(mark)
+    while at >= 0:
+        end = text.find(b"\n", at) % (len(text) + 1)  # the last line may have no end
+        yield text[text.rfind(b"\n", 0, at) + 1 : end]
+        at = text.find(mark, end)
 
 
 def _at_its_path(line: bytes, look: Callable[[str], Status | None]) -> Status | None:

@@ -6,7 +6,7 @@ import _thread
 import ctypes
 import os
 import stat
-import sys
+import struct
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ _HERE = -100  # AT_FDCWD
 _TYPE = 0x1  # STATX_TYPE
 _AS_KNOWN = 0x4000 | 0x800  # AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT
 _SIZE = 256
-_MODE, _NODE, _FILESYSTEM = 28, 128, 136
-"""Where in `struct statx` the mode is, the number of a node's device, and that of the filesystem."""
+_ANSWER = struct.Struct("=28xH98x4I")
+"""`struct statx` as far as it matters: the mode, the device a node is of, and the one the filesystem is on."""
 PATIENCE = 2.0
 """Seconds that a look at somebody else's path may take."""
 
@@ -49,8 +49,8 @@ def look(path: str) -> Status | None:
         return None
     if b"\0" in name or _statx(_HERE, ctypes.c_char_p(name), _AS_KNOWN, _TYPE, answer) != 0:
         return None
-    is_device = stat.S_ISBLK(int.from_bytes(answer.raw[_MODE : _MODE + 2], sys.byteorder))
-    return Status(filesystem=_number(answer, _FILESYSTEM), device=_number(answer, _NODE) if is_device else "")
+    mode, major, minor, below_major, below_minor = _ANSWER.unpack_from(answer)
+    return Status(filesystem=f"{below_major}:{below_minor}", device=f"{major}:{minor}" if stat.S_ISBLK(mode) else "")
 
 
 def look_in_time(path: str, look: Callable[[str], Status | None] = look) -> Status | None:
@@ -82,8 +82,3 @@ def in_time(what: str, ask: Callable[[], T], seconds: float = PATIENCE) -> T | N
     _waiting.add(what)
     _thread.start_new_thread(ask_apart, ())
     return found[0] if finished.acquire(timeout=seconds) and found else None
-
-
-def _number(answer: ctypes.Array[ctypes.c_char], at: int) -> str:
-    major, minor = (int.from_bytes(answer.raw[place : place + 4], sys.byteorder) for place in (at, at + 4))
-    return f"{major}:{minor}"
