@@ -93,5 +93,7 @@ def _is_passing(user: User, passing: Sequence[str]) -> bool:
 def named(users: Iterable[User]) -> str:
     """The users of a device in words."""
     return ", ".join(
-        f"{user.how} {user.what}" + (f" (process {user.pid})" if user.pid is not None else "") for user in users
+        (f"{user.what}, which does not say for whom" if user.how == "exclusive" else f"{user.how} {user.what}")
+        + (f" (process {user.pid})" if user.pid is not None else "")
+        for user in users
     )
