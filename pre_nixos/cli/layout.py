@@ -97,14 +97,15 @@ def check(arguments: argparse.Namespace, session: Session) -> int:
     return 1 if problems else 0
 
 
-def put_layout(graph: DeviceGraph, session: Session) -> None:
-    """Write a graph as a layout; what layouts have no words for is said beside it."""
+def put_layout(graph: DeviceGraph, machine: Machine, session: Session) -> None:
+    """Write a graph as a layout, with the names of a machine's disks; what it has no words for is said beside it."""
     from pre_nixos.layouts.write import write_layout
     from pre_nixos.model.layer import Disk
 
     # While they are there, the kernel's names are what people know the disks by.
-    known = {disk.id: disk.device.name for disk in graph.of(Disk) if disk.device and disk.device.name}
-    written = write_layout(graph, names=known, registry=session.registry)
+    disks = machine.graph.of(Disk)
+    known = {disk.id: disk.device.name for disk in disks if disk.device and disk.device.name}
+    written = write_layout(graph, names=known, disks=disks, registry=session.registry)
     session.out.write(written.to_json().decode())
     for each in written.left_out:
         session.err.say(f"Left out: {each}.")

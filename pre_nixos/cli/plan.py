@@ -57,7 +57,7 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
 
         session.out.write(dump_plan(plan, registry=session.registry).decode() + "\n")
     elif arguments.output == "disko":
-        put_layout(plan.wanted.graph, session)
+        put_layout(plan.wanted.graph, machine, session)
     elif arguments.output == "mermaid":
         from pre_nixos.render.mermaid import plan_chart
 

@@ -34,7 +34,7 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
     elif arguments.output == "disko":
         from pre_nixos.cli.layout import put_layout
 
-        put_layout(machine.graph, session)
+        put_layout(machine.graph, machine, session)
     elif arguments.output == "mermaid":
         from pre_nixos.render.mermaid import graph_chart
 

@@ -14,7 +14,7 @@ from pre_nixos.model.data import Data
 from pre_nixos.model.layer import Disk, Layer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pre_nixos.hooks.registry import Registry
     from pre_nixos.model.graph import DeviceGraph
@@ -34,10 +34,18 @@ class WrittenLayout(Data):
 
 
 def write_layout(
-    graph: DeviceGraph, *, names: Mapping[str, str] = {}, registry: Registry | None = None
+    graph: DeviceGraph,
+    *,
+    names: Mapping[str, str] = {},
+    disks: Iterable[Disk] = (),
+    registry: Registry | None = None,
 ) -> WrittenLayout:
-    """Write what is on disks, or should be, as a layout; `names` has names for disks, by their ids."""
-    sheet = Writing(graph, names, Calls(registry or installed()))
+    """Write what is on disks, or should be, as a layout.
+
+    `names` has names for disks, by their ids. `disks` are disks as they were found, whose links are not in a graph of
+    what is wanted: with them the layout says which disk is meant as Disko does.
+    """
+    sheet = Writing(graph, names, {each.id: each for each in disks}, Calls(registry or installed()))
     for layer in graph.layers():
         if isinstance(layer, Disk):
             sheet.disk(layer)
@@ -49,11 +57,13 @@ def write_layout(
 class Writing:
     """A layout while it is being written; what the owners of kinds are given."""
 
-    def __init__(self, graph: DeviceGraph, names: Mapping[str, str], calls: Calls) -> None:
+    def __init__(self, graph: DeviceGraph, names: Mapping[str, str], disks: Mapping[str, Disk], calls: Calls) -> None:
+        """Begin a layout; the disks are those of which more is known than the graph says."""
         self.graph = graph
         self.below = ""
         self.devices: dict[str, dict[str, object]] = {}
         self._calls = calls
+        self._disks = disks
         self._names = {disk.id: names.get(disk.id) or disk.segment for disk in graph.of(Disk)}
         self._told: set[str] = set()
 
@@ -62,7 +72,7 @@ class Writing:
         self._told.add(disk.id)
         inside = self.content(disk)
         if inside:
-            self.entry(DISKS, self._names[disk.id], {"type": DISKS, **_meant(disk), **inside})
+            self.entry(DISKS, self._names[disk.id], {"type": DISKS, **_meant(self._disks.get(disk.id, disk)), **inside})
 
     def rootless(self, layer: Layer) -> None:
         """Write what stands on nothing, if its owner has an entry for it."""
