@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pre_nixos.plugin import MIB, ReadAt
+from pre_nixos.plugin import MIB, ReadAt, ReadMounts
 
 if TYPE_CHECKING:
     from pre_nixos.plugin import Reader
@@ -15,8 +15,13 @@ SLACK = 4 * MIB
 
 
 def unused(reader: Reader, number: str, type_: str, space: int) -> int:
-    """Give the bytes that a filesystem does not use of its device; 0 if that is next to nothing, or is not known."""
+    """Give the bytes that a filesystem does not use of its device; 0 if that is next to nothing, or is not known.
+
+    XFS in use tells its superblock last of all: for as long as it is mounted, nothing is known.
+    """
     if type_ not in {"ext4", "xfs"} or not space:
+        return 0
+    if type_ == "xfs" and any(each.device == number for each in reader.ask(ReadMounts()).mounts):
         return 0
     size = size_of(reader.ask(ReadAt(number=number, offset=0, length=LENGTH)).data)
     left = space - size if size else 0
