@@ -30,8 +30,12 @@ class Book(Protocol):
         """Write down a layer, or that there would be one had it made sense."""
         ...
 
-    def having(self, name: str, path: str) -> Handle:
-        """Give a handle for what has a name, whoever describes it."""
+    def having(self, name: str, path: str, *, below: bool) -> Handle:
+        """Give a handle for what has a name, or for what that stands on, whoever describes it."""
+        ...
+
+    def described(self, name: str) -> bool:
+        """Tell whether anything in the layout has a name."""
         ...
 
     def ask(self, type_: str, fragment: Fragment, on: Sequence[Handle]) -> None:
@@ -211,12 +215,17 @@ class Fragment:
         """Put a layer on others."""
         return self._book.enter(layer, on, self.path)
 
-    def having(self, name: str) -> Handle:
+    def having(self, name: str, *, below: bool = False) -> Handle:
         """Give a handle for what has a name nothing else can have, such as `mapper:crypted`, wherever it is described.
 
-        The names are those of `Layer.occupies`. It is noted if nothing in the layout has it.
+        The names are those of `Layer.occupies`. It is noted if nothing in the layout has it. With `below` it is for
+        what that stands on.
         """
-        return self._book.having(name, self.path)
+        return self._book.having(name, self.path, below=below)
+
+    def described(self, name: str) -> bool:
+        """Tell whether anything in the layout has a name; the second time it is read, that is known."""
+        return self._book.described(name)
 
     def content(self, on: Handle, key: str = "content") -> None:
         """Have what is inside read by the owner of its type, if there is anything."""

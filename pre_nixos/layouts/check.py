@@ -93,7 +93,8 @@ class Trial:
         entry = self._reading.entries[position]
         if entry.having:
             layers = ((at, each.layer) for at, each in enumerate(self._reading.entries))
-            return [at for at, layer in layers if layer is not None and entry.having in layer.occupies()][:1]
+            found = [at for at, layer in layers if layer is not None and entry.having in layer.occupies()][:1]
+            return [below for at in found for below in self._below(at)] if entry.below else found
         if entry.members is None:
             return entry.on
         joined = self._reading.joins.get(entry.members, ())

@@ -45,6 +45,8 @@ class Entry(Data):
     """For members: section and name of what they belong to."""
     having: str = ""
     """For what is described elsewhere: the name only it has."""
+    below: bool = False
+    """For that: whether what it stands on is meant."""
 
 
 class Reading:
@@ -64,6 +66,7 @@ class Reading:
         self._overruled = overruled
         self._paths: dict[tuple[str, str], list[str]] = {}
         self._known_paths: Mapping[tuple[str, str], Sequence[str]] = {}
+        self._known_names: frozenset[str] = frozenset()
         self._described: set[tuple[str, str]] = set()
 
     def read(self, document: Mapping[str, object]) -> None:
@@ -71,6 +74,7 @@ class Reading:
         first = Reading(self._registry, root=self.root, overruled=self._overruled)
         first.read_once(document)
         self._known_paths = first._paths
+        self._known_names = first.names()
         self.read_once(document)
 
     def read_once(self, document: Mapping[str, object]) -> None:
@@ -87,12 +91,16 @@ class Reading:
                 self.problems += [
                     f"{path}: there is no {section}.{written(name)}{did_you_mean(name, there)}" for path in paths
                 ]
-        names = {name for each in self.entries if each.layer is not None for name in each.layer.occupies()}
+        names = self.names()
         for each in self.entries:
             if each.having and each.having not in names:
                 meant = did_you_mean(each.having, {name for name in names if name.split(":")[0] in each.having})
                 self.note(each.path, f"nothing in the layout has {each.having}{meant}")
         self.problems = list(dict.fromkeys(self.problems))
+
+    def names(self) -> frozenset[str]:
+        """Give every name that something of the layout has, and nothing else can have."""
+        return frozenset(name for each in self.entries if each.layer is not None for name in each.layer.occupies())
 
     def _section(self, section: str, value: object) -> None:
         known = {DISKS, *self._registry.sections}
@@ -163,9 +171,13 @@ class Reading:
         self.entries.append(Entry(path=path, layer=layer, on=tuple(each.position for each in on)))
         return Handle(position=len(self.entries) - 1)
 
-    def having(self, name: str, path: str) -> Handle:
-        """Give a handle for what has a name, whoever describes it."""
-        self.entries.append(Entry(path=path, having=name))
+    def described(self, name: str) -> bool:
+        """Tell whether anything in the layout has a name."""
+        return name in self._known_names
+
+    def having(self, name: str, path: str, *, below: bool) -> Handle:
+        """Give a handle for what has a name, or for what that stands on, whoever describes it."""
+        self.entries.append(Entry(path=path, having=name, below=below))
         return Handle(position=len(self.entries) - 1)
 
     def ask(self, type_: str, fragment: Fragment, on: Sequence[Handle]) -> None:

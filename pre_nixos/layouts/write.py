@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
@@ -98,9 +98,10 @@ class Writing:
         merged: dict[str, object] = {}
         for each in self._on(layer, ephemeral=True):
             said = self._calls.to_disko(each, self)
-            if said and not merged.keys() & said.keys():
+            together = _together(merged, said or {})
+            if said and together is not None:
                 self._told.add(each.id)
-                merged |= said
+                merged = together
         return merged
 
     def entry(self, section: str, name: str, table: Mapping[str, object]) -> None:
@@ -134,3 +135,20 @@ def _meant(disk: Disk) -> dict[str, object]:
         return {"device": min(links, key=lambda link: (disk.serial not in link if disk.serial else False, link))}
     wwn = disk.wwn or (disk.device.wwn if disk.device else None)
     return {"select": {"wwn": wwn} if wwn and disk.id == f"disk:{wwn}" else {"id": disk.id}}
+
+
+def _together(one: Mapping[str, object], other: Mapping[str, object]) -> dict[str, object] | None:
+    """Put two tables together, and the tables in them; None if both say something else of the same."""
+    found = dict(one)
+    for key, value in other.items():
+        if key not in found:
+            found[key] = value
+            continue
+        there = found[key]
+        if not (isinstance(there, dict) and isinstance(value, dict)):
+            return None
+        inner = _together(cast("dict[str, object]", there), cast("dict[str, object]", value))
+        if inner is None:
+            return None
+        found[key] = inner
+    return found
