@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pre_nixos.backends.mounts import holding_file
+from pre_nixos.backends.mounts import Mount, holding_file
 from pre_nixos.plugin import (
+    MIB,
     WINDOWS,
     Action,
     Backend,
+    Exact,
     Fact,
     Found,
     How,
@@ -26,14 +28,18 @@ from pre_nixos.plugin import (
     RequireBlank,
     RequireFree,
     Run,
+    Size,
     State,
     SwapOff,
     SwapOn,
+    SwapToFile,
     Verb,
     Zero,
+    as_size,
     for_kind,
     for_type,
     hooks,
+    human,
     implements,
     survey,
 )
@@ -45,6 +51,10 @@ if TYPE_CHECKING:
 
 LONGEST_LABEL = 15
 """Bytes; mkswap cuts a longer one off and goes on."""
+
+HIGHEST_PRIORITY = 32767
+POLICIES = ("once", "pages", "both")
+SMALLEST_FILE = MIB
 
 READY, HIBERNATED = "swap", "swsuspend"
 """Signatures: hibernation puts the second in the place of the first."""
@@ -81,6 +91,9 @@ class Use(Layer, tag="swap.use"):
     """From 0 to 32767, the highest is used first; None leaves it to the kernel."""
     discard: How[bool] = False
     """Whether to tell the device which blocks are no longer in use."""
+    discard_policy: How[str | None] = None
+    """When: `once`, all of it at the beginning; `pages`, as they become free; `both`, which is what is done if nothing
+    is said."""
 
     @property
     def title(self) -> str:
@@ -93,6 +106,15 @@ class File(Layer, tag="swap.file"):
 
     ephemeral = True
     path: Name[str]
+    """Where it is seen now; it stands on the filesystem or the subvolume it lies in."""
+    size: How[Size | str | None] = None
+    """What it is made with, if it is not there."""
+    priority: How[int | None] = None
+
+    def __post_init__(self) -> None:
+        """Take a size in every spelling. Raises ValueError for one that is none."""
+        if self.size is not None:
+            msgspec.structs.force_setattr(self, "size", as_size(self.size))
 
     @property
     def segment(self) -> str:
@@ -186,7 +208,12 @@ def labels_cut_off(plan: Plan) -> Iterable[Objection]:
 def switch_on(layer: Use, graph: DeviceGraph) -> Sequence[Action]:
     """Use the device below as swap."""
     device = graph.devices(layer)[0]
-    step = SwapOn(target=Node(layer=device.id), priority=layer.priority, discard=layer.discard)
+    step = SwapOn(
+        target=Node(layer=device.id),
+        priority=layer.priority,
+        discard=layer.discard,
+        policy=layer.discard_policy or "",
+    )
     return [Action(verb=Verb.ACTIVATE, target=layer.id, summary=f"use {graph.called(device)} as swap", steps=(step,))]
 
 
@@ -197,6 +224,35 @@ def switch_off(layer: Use, graph: DeviceGraph) -> Sequence[Action]:
     step = SwapOff(target=Node(layer=device.id))
     summary = f"stop using {graph.called(device)} as swap"
     return [Action(verb=Verb.DEACTIVATE, target=layer.id, summary=summary, steps=(step,))]
+
+
+@for_kind(hooks.activate, File)
+def file_on(layer: File, graph: DeviceGraph) -> Sequence[Action]:
+    """Use a file as swap, made whole if it is not there; what else may be at its place is left alone."""
+    del graph
+    size = layer.size.bytes if isinstance(layer.size, Exact) else 0
+    step = SwapToFile(path=layer.path, size=size, priority=layer.priority)
+    summary = f"use the file {layer.path} as swap"
+    return [Action(verb=Verb.ACTIVATE, target=layer.id, summary=summary, steps=(step,))]
+
+
+@implements(hooks.objections)
+def not_to_be_used(plan: Plan) -> Iterable[Objection]:
+    """Refuse files whose size is not said, and ways to use swap that the kernel does not know."""
+    graph = plan.wanted.graph
+    for layer in graph.of(File):
+        if not isinstance(layer.size, Exact) or layer.size.bytes < SMALLEST_FILE or not layer.path.startswith("/"):
+            text = f"{layer.title}: it takes an absolute path and a size of at least {human(SMALLEST_FILE)}."
+            yield Objection(subject=layer.id, text=text, remedy="Say how large it is to be, such as 4G.")
+    for use in graph.of(Use):
+        if use.discard_policy not in {None, *POLICIES}:
+            text = f"{graph.called(use)}: there is no discard policy {use.discard_policy!r}."
+            yield Objection(subject=use.id, text=text, remedy=f"Choose one of {', '.join(POLICIES)}.")
+    for each in (*graph.of(Use), *graph.of(File)):
+        priority = getattr(each, "priority", None)
+        if priority is not None and not 0 <= priority <= HIGHEST_PRIORITY:
+            text = f"{each.title}: a swap priority lies between 0 and {HIGHEST_PRIORITY}, and {priority} does not."
+            yield Objection(subject=each.id, text=text)
 
 
 @for_kind(hooks.deactivate, File)
@@ -226,16 +282,25 @@ def read_area(content: Fragment, on: Sequence[Handle]) -> None:
     policy = content.choice("discardPolicy", ["once", "pages", "both"])
     priority = content.number("priority")
     area = content.add(on, Area, label=label, uuid=uuid)
-    content.add([area], Use, priority=priority, discard=policy is not None)
+    # Both is what is done if nothing is said.
+    when = None if policy == "both" else policy
+    content.add([area], Use, priority=priority, discard=policy is not None, discard_policy=when)
 
 
 @for_type(hooks.from_disko, "swapfiles")
 def read_files(content: Fragment, on: Sequence[Handle]) -> None:
-    """Say that files are recognised, and not made."""
-    del on
+    """Read files to swap to, which lie below where what they are in is mounted."""
+    at = content.text("mountpoint")
     for each in content.children("swap"):
-        each.pass_over()
-        each.note("files to swap to are recognised, and not made here; a partition or a volume does as well")
+        each.ignore("options")
+        path, size, priority = each.text("path") or each.key, each.text("size", needed=True), each.number("priority")
+        if at is None or not at.startswith("/"):
+            each.note("a file to swap to is in something that is mounted: give that a mountpoint")
+        elif ".." in path.split("/") or not path.strip("/"):
+            each.note(f"{path!r} is no path of a file in there")
+        elif content.first and size is not None:
+            words = [word for word in f"{content.root}/{at}/{path}".split("/") if word]
+            each.add(on, File, path=f"/{'/'.join(words)}", size=size, priority=priority)
 
 
 @for_kind(hooks.to_disko, Area)
@@ -256,4 +321,19 @@ def write_use(layer: Use, sheet: Sheet) -> Mapping[str, object]:
     """Write how it is used; that it is used goes without saying."""
     del sheet
     priority = {"priority": layer.priority} if layer.priority is not None else {}
-    return {"discardPolicy": "both" if layer.discard else None, **priority}
+    return {"discardPolicy": (layer.discard_policy or "both") if layer.discard else None, **priority}
+
+
+@for_kind(hooks.to_disko, File)
+def write_file(layer: File, sheet: Sheet) -> Mapping[str, object]:
+    """Write a file by its path in what it lies in; where that is mounted nowhere there is no saying it."""
+    around = [sheet.graph[each] for below in sheet.graph.under(layer) for each in sheet.graph.standing_on(below.id)]
+    places = [each.place.rstrip("/") for each in around if isinstance(each, Mount) and each.directory is None]
+    inside = [layer.path.removeprefix(f"{each}/") for each in places if layer.path.startswith(f"{each}/")]
+    if not inside or not isinstance(layer.size, Exact):
+        return {}
+    size = layer.size.bytes
+    table: dict[str, object] = {"size": f"{size // MIB}M" if size % MIB == 0 else f"{size}B"}
+    if layer.priority is not None:
+        table["priority"] = layer.priority
+    return {"swap": {inside[0]: table}}

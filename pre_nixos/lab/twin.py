@@ -88,7 +88,7 @@ def wishes_of(layer: Layer) -> Layer:
         for field, value in zip(type(layer).__struct_fields__, msgspec.structs.astuple(layer), strict=True)
         if roles(type(layer))[field] in {Role.NAME, Role.WISH}
     }
-    return type(layer)(**known)
+    return type(layer)(**known).rehearsed()
 
 
 def _serial(disk: Disk, position: int) -> str:

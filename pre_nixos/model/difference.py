@@ -82,7 +82,10 @@ def difference(
     takes = frozenset(wanted.takes)
     verdicts: dict[str, Verdict] = {}
     # What stands wholly on other disks is not ours to compare with, even if it would have the same id.
-    mine = there.only(id_ for id_ in there if not takes.isdisjoint(there.disks(id_)))
+    # What is used of nothing, such as memory that is mounted, is nobody's, and is what it is.
+    mine = there.only(
+        id_ for id_ in there if not takes.isdisjoint(there.disks(id_)) or (there[id_].ephemeral and not there.on(id_))
+    )
     making: set[str] = set()
     for layer in wanted.graph.layers():
         fate, why = _wanted_fate(layer, mine, wanted.graph, verdicts, distrusted, replace)

@@ -163,6 +163,10 @@ class Layer(Data, tag_field="kind"):
         del below
         return None
 
+    def rehearsed(self) -> Self:
+        """Give what is made in its place where it is only rehearsed: with what it takes and nobody there can know."""
+        return self
+
     def grown(self, graph: DeviceGraph) -> Sequence[Step]:
         """Give the steps by which it takes all of a device that has grown below it; none if nothing is to be done."""
         del graph

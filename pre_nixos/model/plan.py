@@ -159,9 +159,15 @@ def after(action: Action, graph: DeviceGraph, wanted: DeviceGraph) -> DeviceGrap
         case Verb.ACTIVATE:
             return graph.plus(_activated(target, graph, wanted))
         case Verb.MODIFY:
-            container = _present(graph, target)
-            gone = [each.id for each in graph.parts(container) if each.id not in wanted and not each.incidental]
-            return graph.without(gone).plus(_made(target, graph, wanted))
+            return _modified(target, graph, wanted)
+
+
+def _modified(target: str, graph: DeviceGraph, wanted: DeviceGraph) -> DeviceGraph:
+    if target not in graph and wanted[target].ephemeral and not wanted.on(target):
+        return graph.plus(_made(target, graph, wanted))  # it stands on none of the plan's disks
+    container = _present(graph, target)
+    gone = [each.id for each in graph.parts(container) if each.id not in wanted and not each.incidental]
+    return graph.without(gone).plus(_made(target, graph, wanted))
 
 
 def _present(graph: DeviceGraph, target: str) -> Layer:

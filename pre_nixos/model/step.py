@@ -147,18 +147,24 @@ class MakeDirectory(Data, tag="make-directory", tag_field="step"):
 
 
 class Attach(Data, tag="attach", tag_field="step"):
-    """Mount the filesystem on the device at a directory."""
+    """Mount the filesystem on the device at a directory, or change the options it is mounted with there."""
 
-    target: Node
+    target: Node | None = None
+    """None for a filesystem that is on no device."""
     at: str
     type: str
     options: tuple[str, ...] = ()
+    directory: str = ""
+    """A directory of the filesystem, made if it is not there, that is mounted in place of all of it."""
+    remount: bool = False
+    """Whether it is mounted already, and only gets these options beside those it has."""
 
 
 class Detach(Data, tag="detach", tag_field="step"):
     """Unmount what is mounted at a directory, provided it is the device named."""
 
-    target: Node
+    target: Node | None = None
+    """None for a filesystem that is on no device."""
     at: str
 
 
@@ -195,6 +201,16 @@ class SwapOn(Data, tag="swap-on", tag_field="step"):
     target: Node
     priority: int | None = None
     discard: bool = False
+    policy: str = ""
+    """When to discard: `once`, all of it at the beginning, or `pages`, as they become free; empty for both."""
+
+
+class SwapToFile(Data, tag="swap-to-file", tag_field="step"):
+    """Use a file as swap; make it, of so many bytes, if it is not there."""
+
+    path: str
+    size: int
+    priority: int | None = None
 
 
 class SwapOff(Data, tag="swap-off", tag_field="step"):
@@ -220,6 +236,7 @@ Step: TypeAlias = (
     | MakeSubvolumes
     | Grow
     | SwapOn
+    | SwapToFile
     | SwapOff
 )
 

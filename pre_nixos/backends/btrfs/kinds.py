@@ -66,6 +66,14 @@ class Btrfs(Layer, tag="btrfs"):
             found.append(Mismatch(field="unused", there=human(there.unused), wanted="nothing"))
         return tuple(found)
 
+    def rehearsed(self) -> Self:
+        """One that was being changed from one profile to another has one of them."""
+        return msgspec.structs.replace(
+            self,
+            data=self.data and self.data.partition(",")[0],
+            metadata=self.metadata and self.metadata.partition(",")[0],
+        )
+
     def grown(self, graph: DeviceGraph) -> Sequence[Step]:
         """All of its devices are looked at, whichever has grown."""
         return (Grow(target=Node(layer=graph.devices(self)[0].id), type="btrfs"),) if self.fills else ()
@@ -102,6 +110,10 @@ class Subvolume(Layer, tag="btrfs.subvolume"):
     def title(self) -> str:
         """Its path."""
         return f"subvolume {self.name}"
+
+    def rehearsed(self) -> Self:
+        """What it was made of need not be there any more."""
+        return msgspec.structs.replace(self, read_only=None)
 
     def mounted_as(self) -> tuple[str, tuple[str, ...]]:
         """Every subvolume is mounted by its path."""

@@ -2,8 +2,10 @@
 
 from pre_nixos.backends.mounts.activate import mount
 from pre_nixos.backends.mounts.deactivate import out_of_reach, unmount
-from pre_nixos.backends.mounts.disko import NODEV, read_mount, write_mount
+from pre_nixos.backends.mounts.disko import read_mount, read_nodev, write_mount
 from pre_nixos.backends.mounts.kinds import Mount, Mountable
+from pre_nixos.backends.mounts.modify import remount
+from pre_nixos.backends.mounts.objections import without_anything
 from pre_nixos.backends.mounts.probe import find, holding_file
 from pre_nixos.plugin import Backend, hooks, implements
 
@@ -11,7 +13,7 @@ from pre_nixos.plugin import Backend, hooks, implements
 @implements(hooks.backend)
 def backend() -> Backend:
     """Own mounts. Mounting and unmounting are system calls, so no program is needed."""
-    return Backend(kinds=[Mount], disko_keys=["mountpoint"], disko_refused={"nodev": NODEV})
+    return Backend(kinds=[Mount], disko_keys=["mountpoint"], disko_sections=["nodev"])
 
 
 __all__ = [
@@ -23,6 +25,9 @@ __all__ = [
     "mount",
     "out_of_reach",
     "read_mount",
+    "read_nodev",
+    "remount",
     "unmount",
+    "without_anything",
     "write_mount",
 ]

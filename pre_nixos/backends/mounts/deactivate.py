@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 @for_kind(hooks.deactivate, Mount)
 def unmount(layer: Mount, graph: DeviceGraph) -> Sequence[Action]:
     """Unmount; a mount in another namespace can only be waited out, so there it is insisted that it is gone."""
-    node = Node(layer=graph.devices(layer)[0].id)
-    if layer.namespace:
+    node = Node(layer=graph.devices(layer)[0].id) if graph.devices(layer) else None
+    if layer.namespace and node is not None:
         summary = f"insist that nothing is mounted at {layer.place} in {layer.namespace} any more"
         return [
             Action(verb=Verb.DEACTIVATE, target=layer.id, summary=summary, steps=(RequireFree(target=node),)),

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from typing import Self
 
 
+NO_DEVICE = frozenset({"tmpfs", "ramfs", "efivarfs", "hugetlbfs"})
+"""Types that are on no device."""
+
+
 @runtime_checkable
 class Mountable(Protocol):
     """What a layer offers if it is mounted otherwise than as a whole filesystem of its `type`: a subvolume, say."""
@@ -38,7 +42,9 @@ class Mount(Layer, tag="mount"):
     mode: How[int | None] = None
     """The mode to give the filesystem's root directory once it is mounted."""
     type: Fact[str | None] = None
-    """The type it is mounted as; only needed from an author where what is below does not tell."""
+    """The type it is mounted as; needed from an author where what is below does not tell, or where nothing is."""
+    directory: str | None = None
+    """A directory of the filesystem that is mounted in place of all of it."""
     source_root: Fact[str] = "/"
     """The directory of the filesystem that is mounted; not `/` for a bind mount or a subvolume."""
     holders: Passing[tuple[str, ...]] = ()
@@ -48,8 +54,10 @@ class Mount(Layer, tag="mount"):
 
     def __post_init__(self) -> None:
         """Paths must be absolute, and are kept in the one form that compares. Raises ValueError."""
-        for field in ("at", "root"):
-            path: str = getattr(self, field)
+        for field in ("at", "root", "directory"):
+            path: str | None = getattr(self, field)
+            if path is None:
+                continue
             if not path.startswith("/") or ".." in path.split("/") or "\0" in path:
                 raise ValueError(f"a mount's {field} must be an absolute path without '..', and {path!r} is not")
             msgspec.structs.force_setattr(self, field, "/" + posixpath.normpath(path).strip("/"))
@@ -85,9 +93,14 @@ class Mount(Layer, tag="mount"):
     def mismatches(  # pyright: ignore[reportIncompatibleMethodOverride] - only layers of one kind are compared
         self, there: Self
     ) -> tuple[Mismatch, ...]:
-        """Only options are compared: each that is wanted must be in force."""
+        """Each option that is wanted must be in force; what is on no device, or is a part only, must be just that."""
+        found: list[Mismatch] = []
+        if self.type in NO_DEVICE and self.type != there.type:
+            found.append(Mismatch(field="type", there=there.type or "not known", wanted=self.type or ""))
+        if self.directory not in {None, there.directory} and not there.source_root.endswith(self.directory or ""):
+            found.append(Mismatch(field="directory", there=there.source_root, wanted=self.directory or ""))
         lacking = missing(self.options or (), there.options or ())
-        if not lacking:
-            return ()
-        shown = ",".join(there.options or ()) or "not set"
-        return (Mismatch(field="options", there=shown, wanted=",".join(lacking)),)
+        if lacking:
+            shown = ",".join(there.options or ()) or "not set"
+            found.append(Mismatch(field="options", there=shown, wanted=",".join(lacking)))
+        return tuple(found)

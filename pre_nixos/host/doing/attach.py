@@ -1,4 +1,4 @@
-"""Mounts and swap, by system calls: no process, and an error number instead of a sentence to guess at."""
+"""Mounts, by system calls: no process, and an error number instead of a sentence to guess at."""
 
 from __future__ import annotations
 
@@ -11,53 +11,114 @@ from typing import TYPE_CHECKING
 from pre_nixos.host.doing import kernel
 from pre_nixos.host.doing.options import parse_options, subvolume
 from pre_nixos.host.doing.problems import NotDoneError, RefusedError, words
-from pre_nixos.host.mounttable import block_number, parse, read_swaps
+from pre_nixos.host.doing.subvolumes import open_below
+from pre_nixos.host.mounttable import block_number, parse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pre_nixos.host.doing.options import Options
     from pre_nixos.host.doing.places import Place
     from pre_nixos.host.doing.problems import Effort
     from pre_nixos.host.mounttable import Line
+    from pre_nixos.model.step import Attach
 
-SWAP_PREFER = 0x8000
-SWAP_DISCARD = 0x10000
-HIGHEST_PRIORITY = 0x7FFF
+MS_REMOUNT = 32
 
 
-def attach(place: Place, at: str, kind: str, options: Sequence[str], effort: Effort) -> str:
-    """Mount a device at an existing directory; one that is mounted there already is left as it is."""
+def carry_out(work: Attach, place: Place | None, effort: Effort) -> str:
+    """Do what the step says."""
+    if work.remount:
+        return change(place, work.at, work.type, work.options, effort)
+    return attach(place, work.at, work.type, work.options, effort, work.directory)
+
+
+def attach(place: Place | None, at: str, kind: str, options: Sequence[str], effort: Effort, directory: str = "") -> str:
+    """Mount at an existing directory; what is mounted there already is left as it is."""
     at = _mount_point(at)
-    try:
-        wanted = parse_options(options)
-    except ValueError as error:
-        raise NotDoneError(f"{place}: {error}; nothing was mounted") from error
+    who = place or kind
+    wanted = _parsed(who, options)
     there = top_mount(at)
+    root = "/" + f"{subvolume(options)}/{directory}".strip("/")
     if there is not None:
-        if is_same(place, there) and _root(there) == subvolume(options):
-            return f"{place} is mounted at {at} already"
+        if _is_it(place, kind, there) and (place is None or _root(there) == os.path.normpath(root)):
+            return f"{who} is mounted at {at} already"
         raise RefusedError(
-            f"{at}: {there.source} ({there.type}) is mounted there already; {place} was not mounted over it"
+            f"{at}: {there.source} ({there.type}) is mounted there already; {who} was not mounted over it"
         )
     effort.wrote = True  # mounting may replay a journal, also when it fails in the end
     try:
-        kernel.mount(place.path, at, kind, wanted.flags, wanted.data)
+        if directory and place is not None:
+            _mount_directory(place, at, kind, wanted, directory.strip("/"))
+        else:
+            kernel.mount(place.path if place else kind, at, kind, wanted.flags, wanted.data)
     except OSError as error:
-        raise NotDoneError(f"mounting {place} ({kind}) at {at}: {words(error)}; nothing is mounted there") from error
+        raise NotDoneError(f"mounting {who} ({kind}) at {at}: {words(error)}; nothing is mounted there") from error
     there = top_mount(at)
-    if there is None or not is_same(place, there):
-        raise NotDoneError(f"{place} was mounted at {at}, but {there.source if there else 'nothing'} is there now")
-    return f"{place} mounted at {at}"
+    if there is None or not _is_it(place, kind, there):
+        raise NotDoneError(f"{who} was mounted at {at}, but {there.source if there else 'nothing'} is there now")
+    return f"{who} mounted at {at}"
 
 
-def detach(place: Place, at: str, effort: Effort) -> str:
-    """Unmount a directory if it is this device that is mounted there."""
+def _mount_directory(place: Place, at: str, kind: str, wanted: Options, directory: str) -> None:
+    """Mount one directory of a filesystem: all of it first, and then that in its place."""
+    kernel.mount(place.path, at, kind, wanted.flags, wanted.data)
+    try:
+        top = os.open(at, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.close(open_below(top, directory, make=True))
+        finally:
+            os.close(top)
+        part = kernel.copy_mount(f"{at}/{directory}")
+    finally:
+        kernel.unmount(at)
+    try:
+        kernel.show_at(part, at)
+    finally:
+        os.close(part)
+
+
+def change(place: Place | None, at: str, kind: str, options: Sequence[str], effort: Effort) -> str:
+    """Give what is mounted at a directory further options; those it has, it keeps."""
+    who = place or kind
+    wanted = _parsed(who, options)
+    there = top_mount(os.path.normpath(at))
+    if there is None or not _is_it(place, kind, there):
+        found = f"{there.source} ({there.type})" if there else "nothing"
+        raise RefusedError(f"{at}: {found} is mounted there, not {who}; nothing was changed")
+    # Flags that are not said again are taken away; what belongs to the filesystem stays unless it is said otherwise.
+    flags = parse_options([*there.options, *options]).flags
+    effort.wrote = True
+    try:
+        kernel.mount("none", there.at, kind, MS_REMOUNT | flags, wanted.data)
+    except OSError as error:
+        raise NotDoneError(f"changing the options of {who} at {at}: {words(error)}; they are what they were") from error
+    return f"{who} at {at} has {','.join(options)} now"
+
+
+def _parsed(who: Place | str, options: Sequence[str]) -> Options:
+    try:
+        return parse_options(options)
+    except ValueError as error:
+        raise NotDoneError(f"{who}: {error}; nothing was mounted") from error
+
+
+def _is_it(place: Place | None, kind: str, there: Line) -> bool:
+    """Whether a mount is of this device; of what is on no device, whether it is of that kind."""
+    return there.type == kind if place is None else is_same(place, there)
+
+
+def detach(place: Place | None, at: str, effort: Effort) -> str:
+    """Unmount a directory if it is this device, or something on none, that is mounted there."""
     at = os.path.normpath(at)
     there = top_mount(at)
     if there is None:
         return f"nothing is mounted at {at}"
-    if not is_same(place, there):
+    if place is None and block_number(there.source):
+        raise RefusedError(f"{at}: {there.source} ({there.type}) is mounted there now; it was left alone")
+    if place is not None and not is_same(place, there):
         raise RefusedError(f"{at}: {there.source} ({there.type}) is mounted there, not {place}; it was left alone")
+    who = place or there.type
     for attempt in range(5):
         try:
             kernel.unmount(at)
@@ -66,41 +127,11 @@ def detach(place: Place, at: str, effort: Effort) -> str:
                 if attempt < 4:
                     time.sleep(0.2)
                     continue
-                raise RefusedError(f"{at} is in use; {place} is still mounted there, nothing was changed") from error
-            raise NotDoneError(f"unmounting {place} from {at}: {words(error)}; it is still mounted") from error
+                raise RefusedError(f"{at} is in use; {who} is still mounted there, nothing was changed") from error
+            raise NotDoneError(f"unmounting {who} from {at}: {words(error)}; it is still mounted") from error
         break
     effort.wrote = True
-    return f"{place} unmounted from {at}"
-
-
-def swap_on(place: Place, priority: int | None, *, discard: bool, effort: Effort) -> str:
-    """Use a device as swap."""
-    if is_swap(place):
-        return f"{place} is in use as swap already"
-    flags = SWAP_DISCARD if discard else 0
-    if priority is not None:
-        if not 0 <= priority <= HIGHEST_PRIORITY:
-            raise NotDoneError(f"{place}: a swap priority lies between 0 and {HIGHEST_PRIORITY}, {priority} does not")
-        flags |= SWAP_PREFER | priority
-    effort.wrote = True
-    try:
-        kernel.swap_on(place.path, flags)
-    except OSError as error:
-        effort.wrote = False
-        raise NotDoneError(f"using {place} as swap: {words(error)}; it is not in use") from error
-    return f"{place} in use as swap"
-
-
-def swap_off(place: Place, effort: Effort) -> str:
-    """Stop using a device as swap."""
-    if not is_swap(place):
-        return f"{place} is not in use as swap"
-    try:
-        kernel.swap_off(place.path)
-    except OSError as error:
-        raise NotDoneError(f"taking {place} out of swap: {words(error)}; it is still in use") from error
-    effort.wrote = True
-    return f"{place} no longer in use as swap"
+    return f"{who} unmounted from {at}"
 
 
 def _mount_point(at: str) -> str:
@@ -161,8 +192,3 @@ def _attribute(path: str) -> str:
 
 def _root(mount: Line) -> str:
     return "/" + mount.root.strip("/")
-
-
-def is_swap(place: Place) -> bool:
-    """Whether the kernel uses this device as swap."""
-    return any(block_number(path) == place.number for path in read_swaps())

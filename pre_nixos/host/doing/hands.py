@@ -15,7 +15,19 @@ from pre_nixos.host.api import (
     Outcome,
     TakeLock,
 )
-from pre_nixos.host.doing import attach, blocks, files, free, growing, holds, subvolumes, table, tools, waiting
+from pre_nixos.host.doing import (
+    attach,
+    blocks,
+    files,
+    free,
+    growing,
+    holds,
+    subvolumes,
+    swapping,
+    table,
+    tools,
+    waiting,
+)
 from pre_nixos.host.doing.disklock import Pins
 from pre_nixos.host.doing.places import place_of
 from pre_nixos.host.doing.problems import Effort, NotDoneError, NotNowError, RefusedError, words
@@ -34,6 +46,7 @@ from pre_nixos.model.step import (
     SetAttribute,
     SwapOff,
     SwapOn,
+    SwapToFile,
     WriteFile,
     WriteTable,
     Zero,
@@ -120,17 +133,19 @@ class Hands:
             case MakeDirectory():
                 return files.make_directory(work.path, work.mode, effort)
             case Attach():
-                return attach.attach(place_of(work.target, places), work.at, work.type, work.options, effort)
+                return attach.carry_out(work, place_of(work.target, places) if work.target else None, effort)
             case Detach():
-                return attach.detach(place_of(work.target, places), work.at, effort)
+                return attach.detach(place_of(work.target, places) if work.target else None, work.at, effort)
             case MakeSubvolumes():
                 return subvolumes.make_subvolumes(place_of(work.target, places), work.subvolumes, effort)
             case Grow():
                 return growing.grow(place_of(work.target, places), work.type, effort)
             case SwapOn():
-                return attach.swap_on(place_of(work.target, places), work.priority, discard=work.discard, effort=effort)
+                return swapping.swap_on(work, place_of(work.target, places), effort)
+            case SwapToFile():
+                return swapping.swap_to_file(work.path, work.size, work.priority, effort)
             case SwapOff():
-                return attach.swap_off(place_of(work.target, places), effort)
+                return swapping.swap_off(place_of(work.target, places), effort)
             case TakeLock():
                 return self._lock.take(work.path, work.holder)
             case DropLock():

@@ -116,7 +116,7 @@ def mount(source: str, at: str, kind: str, flags: int, data: str) -> None:
     )
 
 
-FSOPEN, FSCONFIG, FSMOUNT = 430, 431, 432
+OPEN_TREE, MOVE_MOUNT, FSOPEN, FSCONFIG, FSMOUNT = 428, 429, 430, 431, 432
 """Numbers of the calls that mount in steps: one number each on every architecture."""
 
 
@@ -130,6 +130,16 @@ def mount_unseen(source: str, kind: str, options: Mapping[str, str]) -> int:
         return _numbered("fsmount", FSMOUNT, context, 1, 0xE)  # no set-user-ID, no devices, no programs
     finally:
         os.close(context)
+
+
+def copy_mount(path: str) -> int:
+    """Take a copy of what is mounted, seen from a directory of it; only the descriptor leads there."""
+    return _numbered("open_tree", OPEN_TREE, -100, os.fsencode(path), 1 | os.O_CLOEXEC | 0x100)
+
+
+def show_at(mounted: int, at: str) -> None:
+    """Mount at a path what only a descriptor leads to."""
+    _numbered("move_mount", MOVE_MOUNT, mounted, b"", -100, os.fsencode(at), 4)
 
 
 def _numbered(name: str, number: int, *arguments: object) -> int:

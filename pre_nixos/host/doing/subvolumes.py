@@ -50,7 +50,7 @@ def _make(top: int, wanted: NewSubvolume, place: Place, made: Sequence[str]) -> 
     path, _, name = wanted.path.rpartition("/")
     so_far = f"made before that: {', '.join(made) or 'nothing'}"
     try:
-        directory = _open(top, path, make=True)
+        directory = open_below(top, path, make=True)
     except OSError as error:
         raise NotDoneError(f"{place}: the directory {path} in it: {words(error)}; {so_far}") from error
     try:
@@ -65,7 +65,7 @@ def _make(top: int, wanted: NewSubvolume, place: Place, made: Sequence[str]) -> 
         if wanted.origin is None:
             kernel.make_subvolume(directory, name, read_only=wanted.read_only)
             return True
-        origin = _open(top, wanted.origin, make=False)
+        origin = open_below(top, wanted.origin, make=False)
         try:
             kernel.make_subvolume(directory, name, origin=origin, read_only=wanted.read_only)
         finally:
@@ -77,7 +77,7 @@ def _make(top: int, wanted: NewSubvolume, place: Place, made: Sequence[str]) -> 
     return True
 
 
-def _open(top: int, path: str, *, make: bool) -> int:
+def open_below(top: int, path: str, *, make: bool) -> int:
     """Open a directory below the top, following no link; make what is missing of it if that is wanted."""
     current = os.open(".", _DIRECTORY, dir_fd=top)
     for name in path.split("/") if path else ():

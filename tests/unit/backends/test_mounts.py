@@ -10,7 +10,7 @@ from pre_nixos.hooks.calls import Calls
 from pre_nixos.hooks.registry import Registry
 from pre_nixos.host.questions import MountEntry
 from pre_nixos.host.survey import Memo
-from pre_nixos.model.difference import Fate, Verdict
+from pre_nixos.model.difference import Fate, Verdict, difference
 from pre_nixos.model.draft import Wanted
 from pre_nixos.model.graph import DeviceGraph
 from pre_nixos.model.identity import assemble
@@ -26,6 +26,7 @@ from pre_nixos.plugin import (
     Mismatch,
     Node,
     Ref,
+    Replace,
     RequireFree,
     State,
     Verb,
@@ -111,6 +112,14 @@ def test_another_namespace_takes_no_place_of_ours() -> None:
         ("compress=zstd:1", "rw,compress=zstd:3", "compress=zstd:1"),
         ("discard", "rw,discard=async", ""),
         ("data=journal", "rw,data=ordered", "data=journal"),
+        ("size=1M", "rw,size=1024k", ""),
+        ("size=1g", "rw,size=1048576k", ""),
+        ("size=2M", "rw,size=1024k", "size=2M"),
+        ("size=50%", "rw,size=4096k", ""),
+        ("size=50%", "rw", "size=50%"),
+        ("mode=1777", "rw", ""),
+        ("mode=0755", "rw,mode=755", ""),
+        ("mode=1777", "rw,mode=755", "mode=1777"),
     ],
 )
 def test_each_option_that_is_wanted_must_be_in_force(wanted: str, there: str, lacking: str) -> None:
@@ -245,3 +254,94 @@ def test_a_filesystem_that_what_stays_is_mounted_in_is_not_unmounted() -> None:
     assert objection.text == (
         "ext4 'slash' cannot be unmounted from /old: what is mounted at /old/run, which stays, stands on it."
     )
+
+
+def alone(mount: Mount) -> DeviceGraph:
+    return assemble([(Disk(id="disk:d", serial="S"), ()), (mount, ())])
+
+
+MEMORY = Mount(at="/tmp", type="tmpfs", options=("size=1M",))
+
+
+def test_memory_is_on_nothing() -> None:
+    graph = alone(MEMORY)
+    up, down = sole(mounts.mount(graph.of(Mount)[0], graph)), sole(mounts.unmount(graph.of(Mount)[0], graph))
+    assert up.summary == "mount tmpfs at /mnt/tmp"
+    assert up.steps == (
+        MakeDirectory(path="/mnt/tmp"),
+        Attach(at="/mnt/tmp", type="tmpfs", options=("size=1M",)),
+    )
+    assert down.steps == (Detach(at="/mnt/tmp"),)
+
+
+def test_memory_that_is_mounted_is_not_mounted_again() -> None:
+    there = Mount(at="/mnt/tmp", root="/", type="tmpfs", options=("rw", "size=1024k"), state=State.ACTIVE)
+    wanted = Wanted(graph=alone(MEMORY), takes=("disk:d",))
+    id_ = "mount:mount@/mnt/tmp"
+    assert difference(alone(there), wanted).fate(id_) is Fate.KEPT
+    assert difference(alone(msgspec.structs.replace(there, options=("rw",))), wanted).fate(id_) is Fate.CHANGED
+    # And if nobody asks for it, it is nobody's business.
+    nothing = Wanted(graph=assemble([(Disk(id="disk:d"), ())]), takes=("disk:d",))
+    assert difference(alone(there), nothing).fate(id_) is None
+
+
+def test_a_directory_in_place_of_all_of_it() -> None:
+    mount = Mount(at="/log", directory="//srv/log/")
+    action = mounted(mount)
+    assert action.summary == "mount /srv/log of ext4 'slash' at /mnt/log"
+    assert action.steps[1] == Attach(target=DISK, at="/mnt/log", type="ext4", directory="/srv/log")
+    assert not mount.mismatches(Mount(at="/mnt/log", root="/", source_root="/srv/log"))
+    assert not mount.mismatches(Mount(at="/mnt/log", root="/", source_root="/@root/srv/log"))
+    (mismatch,) = mount.mismatches(Mount(at="/mnt/log", root="/", source_root="/"))
+    assert str(mismatch) == "directory is /, wanted /srv/log"
+
+
+def remounted(old: Mount, new: Mount) -> Action | Replace:
+    before, after = graph_of(old), graph_of(new)
+    answer = mounts.remount(before.of(Mount)[0], after.of(Mount)[0], before, after)
+    return answer if isinstance(answer, Replace) else sole(answer)
+
+
+def test_options_are_added_while_it_is_in_use() -> None:
+    old = Mount(at="/mnt", root="/", type="ext4", options=("rw", "relatime"))
+    action = remounted(old, Mount(at="/", options=("noatime", "rw", "commit=60")))
+    assert isinstance(action, Action)
+    assert action.summary == "mount /mnt with noatime,commit=60 from now on"
+    step = Attach(target=DISK, at="/mnt", type="ext4", options=("noatime", "commit=60"), remount=True)
+    assert action.steps == (step,)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        # vfat would say nothing, and do nothing.
+        (Mount(at="/mnt", root="/", type="vfat"), Mount(at="/", options=("umask=0077",)), "options"),
+        (Mount(at="/mnt", root="/", type="btrfs"), Mount(at="/", options=("subvol=/a",)), "options"),
+        (Mount(at="/mnt", root="/", type="ext4"), Mount(at="/", directory="/a"), "directory"),
+        (Mount(at="/mnt", root="/", type="overlay"), Mount(at="/", type="tmpfs"), "type"),
+    ],
+)
+def test_what_takes_unmounting(old: Mount, new: Mount, why: str) -> None:
+    answer = remounted(old, new)
+    assert isinstance(answer, Replace)
+    assert answer.why.startswith(why)
+
+
+def test_flags_that_every_type_has_are_changed_in_place() -> None:
+    assert isinstance(remounted(Mount(at="/mnt", root="/", type="vfat"), Mount(at="/", options=("noexec",))), Action)
+
+
+def test_what_is_on_nothing_must_need_nothing() -> None:
+    plan = Plan(before=DeviceGraph(), wanted=Wanted(graph=alone(Mount(at="/data", type="ext4"))))
+    (objection,) = mounts.without_anything(plan)
+    assert objection.text == "mount at /mnt/data: there is nothing to mount, and ext4 needs something."
+    assert not list(mounts.without_anything(Plan(before=DeviceGraph(), wanted=Wanted(graph=alone(MEMORY)))))
+
+
+def test_memory_somebody_else_mounted_is_not_unmounted() -> None:
+    there = Mount(at="/mnt/tmp", root="/", type="overlay", state=State.ACTIVE)
+    wanted = Wanted(graph=alone(MEMORY), takes=("disk:d",))
+    id_ = "mount:mount@/mnt/tmp"
+    reasons = difference(alone(there), wanted, replace={id_: "type is overlay, wanted tmpfs"}).verdicts
+    (objection,) = mounts.without_anything(Plan(before=DeviceGraph(), wanted=wanted, reasons=reasons))
+    assert "would have to be unmounted: type is overlay, wanted tmpfs" in objection.text

@@ -24,6 +24,8 @@ from pre_nixos.plugin import (
     Run,
     SwapOff,
     SwapOn,
+    SwapToFile,
+    Verb,
     Zero,
 )
 from pre_nixos.render.words import name_of
@@ -73,10 +75,13 @@ def test_a_label_that_would_be_cut_off_is_refused() -> None:
 
 
 def test_on_and_off() -> None:
-    graph = graph_of(Area(), Use(priority=5, discard=True))
+    graph = graph_of(Area(), Use(priority=5, discard=True, discard_policy="once"))
     use = graph.of(Use)[0]
     on, off = sole(swap.switch_on(use, graph)), sole(swap.switch_off(use, graph))
-    assert (on.summary, on.steps) == ("use disk S as swap", (SwapOn(target=DISK, priority=5, discard=True),))
+    assert (on.summary, on.steps) == (
+        "use disk S as swap",
+        (SwapOn(target=DISK, priority=5, discard=True, policy="once"),),
+    )
     assert (off.summary, off.steps) == ("stop using disk S as swap", (SwapOff(target=DISK),))
 
 
@@ -128,3 +133,25 @@ def test_what_is_found() -> None:
     assert isinstance(second, Area)
     assert (first.label, first.uuid, first.hibernated) == ("sw", UUID.lower(), False)
     assert second.hibernated
+
+
+def test_a_file_is_made_where_it_is_wanted() -> None:
+    graph = graph_of(File(path="/mnt/swap/file", size="1GiB", priority=3))
+    on = sole(swap.file_on(graph.of(File)[0], graph))
+    assert (on.verb, on.summary) == (Verb.ACTIVATE, "use the file /mnt/swap/file as swap")
+    assert on.steps == (SwapToFile(path="/mnt/swap/file", size=1 << 30, priority=3),)
+
+
+@pytest.mark.parametrize(
+    ("layer", "said"),
+    [
+        (File(path="/swap", size="1G"), []),
+        (File(path="/swap"), ["swap file /swap: it takes an absolute path and a size of at least 1 MiB."]),
+        (File(path="swap", size="1G"), ["swap file swap: it takes an absolute path and a size of at least 1 MiB."]),
+        (Use(discard_policy="never"), ["in use as swap: there is no discard policy 'never'."]),
+        (Use(priority=-1), ["in use as swap: a swap priority lies between 0 and 32767, and -1 does not."]),
+    ],
+)
+def test_ways_of_use_that_there_are_not(layer: Layer, said: list[str]) -> None:
+    plan = Plan(before=DeviceGraph(), wanted=Wanted(graph=graph_of(layer)))
+    assert [each.text for each in swap.not_to_be_used(plan)] == said

@@ -9,6 +9,7 @@ from pre_nixos.host.doing import attach, kernel
 from pre_nixos.host.doing.places import Place
 from pre_nixos.host.doing.problems import Effort, NotDoneError, RefusedError
 from pre_nixos.host.mounttable import parse
+from pre_nixos.model.step import Attach
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,12 +94,36 @@ def test_a_busy_mount_stays(mocker: MockerFixture) -> None:
     assert not effort.wrote
 
 
-def test_swap_flags(mocker: MockerFixture) -> None:
-    swap_on = mocker.patch.object(kernel, "swap_on")
-    mocker.patch.object(attach, "is_swap", return_value=False)
-    attach.swap_on(PLACE, None, discard=False, effort=Effort())
-    attach.swap_on(PLACE, 5, discard=True, effort=Effort())
-    assert [call.args[1] for call in swap_on.call_args_list] == [0, 0x8000 | 5 | 0x10000]
-    for priority in (-1, 0x8000):
-        with pytest.raises(NotDoneError, match="priority"):
-            attach.swap_on(PLACE, priority, discard=False, effort=Effort())
+LINE = "30 1 0:40 / /mnt/tmp rw,nosuid,relatime - tmpfs tmpfs rw,size=1024k"
+
+
+def test_memory_is_mounted_by_its_type_and_unmounted_again(mocker: MockerFixture, tmp_path: Path) -> None:
+    mount = mocker.patch.object(kernel, "mount")
+    unmount = mocker.patch.object(kernel, "unmount")
+    real = str(tmp_path.resolve())
+    line = mounted(LINE.replace("/mnt/tmp", real))
+    mocker.patch.object(attach, "top_mount", side_effect=[None, line, line, line])
+    assert attach.attach(None, real, "tmpfs", ("size=1M", "nosuid"), Effort()) == f"tmpfs mounted at {real}"
+    mount.assert_called_once_with("tmpfs", real, "tmpfs", 2, "size=1M")
+    assert "already" in attach.attach(None, real, "tmpfs", (), Effort())
+    assert attach.detach(None, real, Effort()) == f"tmpfs unmounted from {real}"
+    unmount.assert_called_once_with(real)
+
+
+def test_what_has_a_device_now_is_not_unmounted_for_what_had_none(mocker: MockerFixture) -> None:
+    unmount = mocker.patch.object(kernel, "unmount")
+    mocker.patch.object(attach, "top_mount", return_value=mounted("30 1 8:1 / /mnt rw - xfs /dev/sda1 rw"))
+    mocker.patch.object(attach, "block_number", return_value="8:1")
+    with pytest.raises(RefusedError, match="left alone"):
+        attach.detach(None, "/mnt", Effort())
+    unmount.assert_not_called()
+
+
+def test_options_are_added_to_those_that_are_in_force(mocker: MockerFixture) -> None:
+    mount = mocker.patch.object(kernel, "mount")
+    mocker.patch.object(attach, "top_mount", return_value=mounted(LINE))
+    work = Attach(at="/mnt/tmp", type="tmpfs", options=("noexec", "size=2M"), remount=True)
+    assert attach.carry_out(work, None, Effort()) == "tmpfs at /mnt/tmp has noexec,size=2M now"
+    mount.assert_called_once_with("none", "/mnt/tmp", "tmpfs", 32 | 2 | 8 | 1 << 21, "size=2M")
+    with pytest.raises(RefusedError, match="not ext4"):
+        attach.change(None, "/mnt/tmp", "ext4", ("noexec",), Effort())

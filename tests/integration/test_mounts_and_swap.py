@@ -1,0 +1,86 @@
+"""Memory, directories and files in use on a real kernel: mounted, swapped to, changed in place, ended again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+import pre_nixos as pn
+from pre_nixos.backends import btrfs, filesystems, gpt, mounts, swap
+from pre_nixos.lab.description import Lab, LabDisk
+
+if TYPE_CHECKING:
+    from pre_nixos.lab.guest import Guest
+    from tests.integration.conftest import BootGuest
+
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def guest(boot_shared: BootGuest) -> Guest:
+    disks = (LabDisk(name="a", size=512 * MIB), LabDisk(name="b", size=512 * MIB))
+    return boot_shared(Lab(disks=disks, modules=("btrfs",)))
+
+
+def layout(machine: pn.Machine, *, tmp: tuple[str, ...] = ("size=1M",), root: tuple[str, ...] = ()) -> pn.Wanted:
+    one, two = machine.disks.exactly(2)
+    draft = pn.Draft(machine, take=[one, two])
+    table = draft.add(gpt.Table(), on=[one])
+    area = draft.add(gpt.Partition(number=1, size="64MiB", type="swap"), on=[table])
+    draft.add(
+        swap.Use(priority=9, discard=True, discard_policy="pages"), on=[draft.add(swap.Area(label="swap"), on=[area])]
+    )
+    part = draft.add(gpt.Partition(number=2, size=pn.Rest()), on=[table])
+    ext4 = draft.add(filesystems.Filesystem(type="ext4", label="root"), on=[part])
+    draft.add(mounts.Mount(at="/", options=root), on=[ext4])
+    draft.add(mounts.Mount(at="/bound", directory="/srv/data", options=("noexec",)), on=[ext4])
+    draft.add(mounts.Mount(at="/tmp", type="tmpfs", options=tmp, mode=0o1777))
+    pool = draft.add(btrfs.Btrfs(label="pool"), on=[two])
+    inner = draft.add(btrfs.Subvolume(name="swap"), on=[pool])
+    draft.add(mounts.Mount(at="/.swap"), on=[inner])
+    draft.add(swap.File(path="/mnt/.swap/file", size="32MiB", priority=3), on=[inner])
+    return draft.wanted()
+
+
+def carry_out(guest: Guest, wanted: pn.Wanted) -> pn.Report:
+    plan = pn.schedule(pn.probe(guest.host), wanted)
+    assert not plan.objections
+    report = pn.apply(plan, consent=plan.digest, host=guest.host)
+    assert not pn.verify(wanted, guest.host)
+    assert not pn.schedule(pn.probe(guest.host), wanted).actions
+    return report
+
+
+def test_everything_is_in_use_and_not_again(guest: Guest) -> None:
+    carry_out(guest, layout(pn.probe(guest.host)))
+    guest.script("mkdir -p /mnt/srv/data; echo seen > /mnt/srv/data/file")
+    assert guest.run(["cat", "/mnt/bound/file"]).stdout == "seen\n"
+    assert guest.run(["stat", "-c", "%a", "/mnt/tmp"]).stdout == "1777\n"
+    swaps = {line.split()[0]: line.split()[4] for line in guest.run(["cat", "/proc/swaps"]).stdout.splitlines()[1:]}
+    assert swaps == {"/dev/sda1": "9", "/mnt/.swap/file": "3"}
+
+
+def test_options_change_in_place(guest: Guest) -> None:
+    guest.script("echo kept > /mnt/tmp/file")
+    wanted = layout(pn.probe(guest.host), tmp=("size=2M", "nosuid"), root=("noatime",))
+    plan = pn.schedule(pn.probe(guest.host), wanted)
+    assert {each.verb for each in plan.actions} == {pn.Verb.MODIFY}
+    carry_out(guest, wanted)
+    assert guest.run(["cat", "/mnt/tmp/file"]).stdout == "kept\n"
+    assert "size=2048k" in guest.run(["grep", " /mnt/tmp ", "/proc/mounts"]).stdout
+
+
+def test_everything_is_ended_and_comes_back(guest: Guest) -> None:
+    guest.script("swapoff -a; umount -R /mnt")
+    report = carry_out(guest, layout(pn.probe(guest.host)))
+    assert {each.action.split()[0] for round_ in report.rounds for each in round_.done} == {"activate"}
+    assert guest.run(["cat", "/mnt/bound/file"]).stdout == "seen\n"
+
+
+def test_what_is_in_use_goes_with_its_disk(guest: Guest) -> None:
+    guest.script("umount /mnt/tmp")
+    machine = pn.probe(guest.host)
+    wanted = pn.Draft(machine, take=machine.disks).wanted()
+    carry_out(guest, wanted)
+    assert not guest.run(["grep", "-E", " /mnt", "/proc/mounts"], check=False).stdout
