@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import pre_nixos as pn
-from pre_nixos.backends import btrfs, filesystems, gpt, mounts, swap
+from pre_nixos.backends import btrfs, dmcrypt, filesystems, gpt, mounts, swap
 from pre_nixos.lab.description import Lab, LabDisk
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ MIB = 1 << 20
 @pytest.fixture(scope="module")
 def guest(boot_shared: BootGuest) -> Guest:
     disks = (LabDisk(name="a", size=512 * MIB), LabDisk(name="b", size=512 * MIB))
-    return boot_shared(Lab(disks=disks, modules=("btrfs",)))
+    return boot_shared(Lab(disks=disks, modules=("btrfs", "dm_crypt")))
 
 
 def layout(machine: pn.Machine, *, tmp: tuple[str, ...] = ("size=1M",), root: tuple[str, ...] = ()) -> pn.Wanted:
@@ -31,6 +31,9 @@ def layout(machine: pn.Machine, *, tmp: tuple[str, ...] = ("size=1M",), root: tu
     draft.add(
         swap.Use(priority=9, discard=True, discard_policy="pages"), on=[draft.add(swap.Area(label="swap"), on=[area])]
     )
+    last = draft.add(gpt.Partition(number=3, size="64MiB"), on=[table])
+    secret = draft.add(dmcrypt.Plain(mapper="secret swap"), on=[last])
+    draft.add(swap.Use(priority=1), on=[draft.add(swap.Area(), on=[secret])])
     part = draft.add(gpt.Partition(number=2, size=pn.Rest()), on=[table])
     ext4 = draft.add(filesystems.Filesystem(type="ext4", label="root"), on=[part])
     draft.add(mounts.Mount(at="/", options=root), on=[ext4])
@@ -58,7 +61,7 @@ def test_everything_is_in_use_and_not_again(guest: Guest) -> None:
     assert guest.run(["cat", "/mnt/bound/file"]).stdout == "seen\n"
     assert guest.run(["stat", "-c", "%a", "/mnt/tmp"]).stdout == "1777\n"
     swaps = {line.split()[0]: line.split()[4] for line in guest.run(["cat", "/proc/swaps"]).stdout.splitlines()[1:]}
-    assert swaps == {"/dev/sda1": "9", "/mnt/.swap/file": "3"}
+    assert swaps == {"/dev/sda1": "9", "/mnt/.swap/file": "3", "/dev/dm-0": "1"}
 
 
 def test_options_change_in_place(guest: Guest) -> None:

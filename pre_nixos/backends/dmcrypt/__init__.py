@@ -3,7 +3,7 @@
 from pre_nixos.backends.dmcrypt.activate import open_volume
 from pre_nixos.backends.dmcrypt.deactivate import close, close_plain
 from pre_nixos.backends.dmcrypt.disko import read_luks, write_luks
-from pre_nixos.backends.dmcrypt.format import make
+from pre_nixos.backends.dmcrypt.format import make, make_plain
 from pre_nixos.backends.dmcrypt.kinds import Luks, Plain
 from pre_nixos.backends.dmcrypt.modify import change
 from pre_nixos.backends.dmcrypt.objections import object_to
@@ -30,6 +30,7 @@ __all__ = [
     "erase_plain",
     "find",
     "make",
+    "make_plain",
     "object_to",
     "open_volume",
     "read_luks",

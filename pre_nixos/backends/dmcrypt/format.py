@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pre_nixos.backends.dmcrypt.activate import opening
-from pre_nixos.backends.dmcrypt.kinds import Luks
+from pre_nixos.backends.dmcrypt.kinds import Luks, Plain
 from pre_nixos.plugin import (
     WINDOWS,
     Action,
+    Await,
     Node,
     RequireBlank,
     RequireFree,
@@ -59,6 +60,29 @@ def make(layer: Luks, graph: DeviceGraph) -> Sequence[Action]:
     label = f" labelled {layer.label}" if layer.label else ""
     summary = f"encrypt {graph.called(device)} with LUKS{layer.version or '2'}{label}, open as {layer.mapper}"
     return [Action(verb=Verb.FORMAT, target=layer.id, summary=summary, steps=tuple(steps))]
+
+
+@for_kind(hooks.format, Plain)
+def make_plain(layer: Plain, graph: DeviceGraph) -> Sequence[Action]:
+    """Prove blank, open it with a key from nowhere, and clear its ends: what lay there before decrypts to noise."""
+    device = graph.devices(layer)[0]
+    node, opened = Node(layer=device.id), Node(layer=layer.id)
+    discards = ("--allow-discards",) if layer.allow_discards else ()
+    cipher = ("--cipher", layer.cipher, "--key-size", str(layer.key_size), *discards)
+    steps: tuple[Step, ...] = (
+        RequireFree(target=node),
+        RequireBlank(target=node),
+        Run(
+            argv=(
+                *("cryptsetup", "open", "--type", "plain", *cipher, "--key-file", "/dev/urandom"),
+                *("--", node, layer.mapper),
+            )
+        ),
+        Await(target=opened),
+        Zero(target=opened, ranges=WINDOWS),
+    )
+    summary = f"encrypt {graph.called(device)} with a key that nobody keeps, open as {layer.mapper}"
+    return [Action(verb=Verb.FORMAT, target=layer.id, summary=summary, steps=steps)]
 
 
 def adding(layer: Luks, opens: str, key: str, node: Node) -> Run:

@@ -142,9 +142,16 @@ _IN_HEADER = ("cipher", "key_size", "sector_size", "pbkdf")
 
 
 class Plain(Layer, tag="crypt-plain"):
-    """A dm-crypt mapping without a header: closed, nothing tells it from random bytes."""
+    """A dm-crypt mapping without a header: closed, nothing tells it from random bytes.
+
+    It is made with a key that nobody knows and nobody keeps, for what need not outlive a boot, such as swap.
+    """
 
     mapper: Name[str]
+    cipher: How[str] = "aes-xts-plain64"
+    key_size: How[int] = 512
+    """Bits."""
+    allow_discards: How[bool] = False
     suspended: Passing[bool] = False
 
     def describe(self) -> str:

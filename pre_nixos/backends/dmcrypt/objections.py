@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pre_nixos.backends.dmcrypt.kinds import DATA_OFFSET, Luks
+from pre_nixos.backends.dmcrypt.kinds import DATA_OFFSET, Luks, Plain
 from pre_nixos.plugin import Action, Objection, Plan, Verb, hooks, human, implements
 
 if TYPE_CHECKING:
@@ -31,6 +31,15 @@ def object_to(plan: Plan) -> Iterable[Objection]:
         if Verb.FORMAT in verbs:
             for text, remedy in _of_a_new_one(layer, plan):
                 yield Objection(subject=layer.id, text=f"{_called(layer, plan)}: {text}.", remedy=remedy)
+    for plain in plan.wanted.graph.of(Plain):
+        if any(each.verb is Verb.FORMAT for each in acting.get(plain.id, ())):
+            for text, remedy in _about_the_name(plain.mapper):
+                yield Objection(subject=plain.id, text=f"{plain.title}: {text}.", remedy=remedy)
+
+
+def _about_the_name(name: str) -> Iterator[tuple[str, str]]:
+    if not name or "/" in name or name in {".", "..", "control"} or len(name.encode()) > LONGEST_NAME:
+        yield f"{name!r} is no name for an open volume", f"Use one of at most {LONGEST_NAME} bytes without a slash."
 
 
 def _called(layer: Luks, plan: Plan) -> str:
@@ -44,8 +53,8 @@ def _of_every_volume(layer: Luks, *, opens: bool) -> Iterator[tuple[str, str]]:
     if name is None:
         if opens:
             yield "it has no name to be opened under", "Give it one."
-    elif not name or "/" in name or name in {".", "..", "control"} or len(name.encode()) > LONGEST_NAME:
-        yield f"{name!r} is no name for an open volume", f"Use one of at most {LONGEST_NAME} bytes without a slash."
+    else:
+        yield from _about_the_name(name)
     label = layer.label or ""
     if len(label.encode("utf-8", "surrogatepass")) > LONGEST_LABEL:
         yield f"the label {label!r} is longer than the {LONGEST_LABEL} bytes there are for it", "Choose a shorter one."

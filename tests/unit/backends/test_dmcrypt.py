@@ -301,3 +301,25 @@ def test_a_header_that_is_none_says_nothing() -> None:
     assert parse(b"") == Header()
     assert parse(bytes(LENGTH)) == Header()
     assert parse((MAGIC + b"\0\2").ljust(4096, b"\0") + b"{".ljust(LENGTH, b"\0")) == Header()
+
+
+def test_making_one_whose_key_nobody_keeps() -> None:
+    graph = machine(Plain(mapper="swap", allow_discards=True))
+    action = only(dmcrypt.make_plain(graph["disk:a/swap"], graph))
+    opened = Node(layer="disk:a/swap")
+    cipher = ("--cipher", "aes-xts-plain64", "--key-size", "512", "--allow-discards")
+    argv = ("cryptsetup", "open", "--type", "plain", *cipher, "--key-file", "/dev/urandom", "--", DISK, "swap")
+    assert action.steps == (
+        RequireFree(target=DISK),
+        RequireBlank(target=DISK),
+        Run(argv=argv),
+        Await(target=opened),
+        Zero(target=opened, ranges=WINDOWS),
+    )
+    assert action.summary == "encrypt disk A with a key that nobody keeps, open as swap"
+
+
+def test_what_is_made_for_a_rehearsal_can_be_made() -> None:
+    found = Luks(version="2", label="luks", uuid=UUID).rehearsed()
+    assert (found.mapper, found.keys) == (f"rehearsed-{UUID}", ("prompt:",))
+    assert Luks(mapper="crypt").rehearsed().mapper == "crypt"
