@@ -40,6 +40,9 @@ class Author:
     def wanted(self, there: Machine) -> Wanted:
         for each in there.disks:
             self.table(each) if self.draw(st.booleans()) else self.put(each)
+        for _ in range(self.draw(st.integers(0, 2))):
+            options = tuple(self.draw(OPTIONS)) or None
+            self.draft.add(mounts.Mount(at=f"/{next(self.names)}", type="tmpfs", options=options), on=[])
         while any(self.members.values()):
             self.gather()
         return self.draft.wanted()
@@ -72,7 +75,8 @@ class Author:
             self.btrfs([on])
         elif what == "swap":
             area = swap.Area(label=self.draw(st.none() | TEXT | st.just("a b")), uuid=self.draw(st.none() | UUID))
-            use = swap.Use(priority=self.draw(st.none() | st.integers(0, 32767)), discard=self.draw(st.booleans()))
+            when = self.draw(st.none() | st.sampled_from(["once", "pages"]))
+            use = swap.Use(priority=self.draw(st.none() | st.integers(0, 32767)), discard=True, discard_policy=when)
             self.draft.add(use, on=[self.draft.add(area, on=[on])])
         elif what == "luks" and depth < 2:
             self.put(self.luks(on), depth + 1)
@@ -115,16 +119,24 @@ class Author:
             data=self.draw(st.none() | st.just("single")),
         )
         filesystem = self.draft.add(made, on=on)
-        self.mount(filesystem)
+        self.mount(filesystem, inside=True)
         for name in self.draw(st.sets(WORD, max_size=3)):
             read_only = self.draw(st.none() | st.booleans())
-            self.mount(self.draft.add(btrfs.Subvolume(name=name, read_only=read_only), on=[filesystem]))
+            self.mount(self.draft.add(btrfs.Subvolume(name=name, read_only=read_only), on=[filesystem]), inside=True)
 
-    def mount(self, on: Handle) -> None:
+    def mount(self, on: Handle, *, inside: bool = False) -> None:
         if self.draw(st.booleans()):
             options = tuple(self.draw(OPTIONS)) or None
             mode = self.draw(st.none() | st.just(0o1777))
-            self.draft.add(mounts.Mount(at=f"/{next(self.names)}", options=options, mode=mode), on=[on])
+            at = f"/{next(self.names)}"
+            self.draft.add(mounts.Mount(at=at, options=options, mode=mode), on=[on])
+            if self.draw(st.booleans()):
+                self.draft.add(mounts.Mount(at=f"/{next(self.names)}", directory="/a/b", options=options), on=[on])
+            for _ in range(self.draw(st.integers(0, 2)) if inside else 0):
+                priority = self.draw(st.none() | st.just(7))
+                size = pn.Exact(bytes=self.draw(st.integers(1, 9)) * MIB)
+                file = swap.File(path=f"/mnt{at}/{next(self.names)}", size=size, priority=priority)
+                self.draft.add(file, on=[on])
 
     def gather(self) -> None:
         if members := self.members["pool"]:
