@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pre_nixos.backends.dmcrypt import Plain
 from pre_nixos.backends.mounts import Mount, holding_file
 from pre_nixos.plugin import (
     MIB,
@@ -269,7 +270,7 @@ def read_area(content: Fragment, on: Sequence[Handle]) -> None:
     """Read an area, which is used as soon as it is there."""
     # Where a system wakes up from, and how it mounts its swap, is for its own configuration.
     content.ignore("resumeDevice", "mountOptions")
-    content.refuse("randomEncryption", "swap that is encrypted anew at every boot is not made here")
+    encrypted, mapper = content.flag("randomEncryption"), content.text("mapper")
     words = list(content.words("extraArgs"))
     label, uuid = content.text("label"), content.text("uuid")
     for option in ("-L", "--label", "-U", "--uuid"):
@@ -281,6 +282,11 @@ def read_area(content: Fragment, on: Sequence[Handle]) -> None:
         content.note(f"{' '.join(words)}: mkswap is given no other arguments than a label and a UUID", "extraArgs")
     policy = content.choice("discardPolicy", ["once", "pages", "both"])
     priority = content.number("priority")
+    if encrypted:
+        name = mapper or f"swap-{content.above.name if content.above else content.key}"
+        on = [content.add(on, Plain, mapper=name, allow_discards=policy is not None)]
+    elif mapper is not None:
+        content.note("only swap that is encrypted is opened under a name", "mapper")
     area = content.add(on, Area, label=label, uuid=uuid)
     # Both is what is done if nothing is said.
     when = None if policy == "both" else policy

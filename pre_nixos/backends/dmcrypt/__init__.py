@@ -2,7 +2,7 @@
 
 from pre_nixos.backends.dmcrypt.activate import open_volume
 from pre_nixos.backends.dmcrypt.deactivate import close, close_plain
-from pre_nixos.backends.dmcrypt.disko import read_luks, write_luks
+from pre_nixos.backends.dmcrypt.disko import read_luks, write_luks, write_plain
 from pre_nixos.backends.dmcrypt.format import make, make_plain
 from pre_nixos.backends.dmcrypt.kinds import Luks, Plain
 from pre_nixos.backends.dmcrypt.modify import change
@@ -35,4 +35,5 @@ __all__ = [
     "open_volume",
     "read_luks",
     "write_luks",
+    "write_plain",
 ]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from pre_nixos.backends.dmcrypt.kinds import Luks
+from pre_nixos.backends.dmcrypt.kinds import Luks, Plain
 from pre_nixos.plugin import for_kind, for_type, hooks
 
 if TYPE_CHECKING:
@@ -150,6 +150,19 @@ def write_luks(layer: Luks, sheet: Sheet) -> Mapping[str, object]:
     if layer.open_arguments:
         found["extraOpenArgs"] = list(layer.open_arguments)
     return {**found, **sheet.content(layer)}
+
+
+@for_kind(hooks.to_disko, Plain)
+def write_plain(layer: Plain, sheet: Sheet) -> Mapping[str, object]:
+    """Write swap that is encrypted with a key nobody keeps; nothing else of this kind has words in layouts."""
+    inside = sheet.content(layer).get("content")
+    usual = Plain(mapper=layer.mapper, allow_discards=layer.allow_discards)
+    if not isinstance(inside, dict) or (layer.cipher, layer.key_size) != (usual.cipher, usual.key_size):
+        return {}
+    table = cast("dict[str, object]", inside)
+    if table["type"] != "swap" or layer.allow_discards is not (table.get("discardPolicy") is not None):
+        return {}
+    return {**table, "randomEncryption": True, "mapper": layer.mapper}
 
 
 def _written_keys(layer: Luks) -> tuple[dict[str, object], dict[str, object]]:

@@ -77,6 +77,8 @@ class Author:
             area = swap.Area(label=self.draw(st.none() | TEXT | st.just("a b")), uuid=self.draw(st.none() | UUID))
             when = self.draw(st.none() | st.sampled_from(["once", "pages"]))
             use = swap.Use(priority=self.draw(st.none() | st.integers(0, 32767)), discard=True, discard_policy=when)
+            if self.draw(st.booleans()):
+                on = self.draft.add(dmcrypt.Plain(mapper=next(self.names), allow_discards=use.discard), on=[on])
             self.draft.add(use, on=[self.draft.add(area, on=[on])])
         elif what == "luks" and depth < 2:
             self.put(self.luks(on), depth + 1)
