@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
     from pre_nixos.plugin import Reader
 
-LENGTH = 16 * 1024
-"""The header and the JSON after it, as long as cryptsetup makes them unless told otherwise; LUKS1 needs less."""
+LENGTH = 4096
+"""A header; what comes right behind it is the JSON of LUKS2, and key material of LUKS1, which is not looked at."""
+JSON_LENGTH = 12 * 1024
+"""What cryptsetup makes room for unless told otherwise; what is not whole says nothing."""
 
 MAGIC = b"LUKS\xba\xbe"
 IN_USE = 0x00AC71F3
@@ -37,24 +39,24 @@ class Header(Data):
 
 def read_header(reader: Reader, number: str) -> Header:
     """Read the first header on a device; where it cannot be read, nothing is known of it."""
-    return parse(reader.ask(ReadAt(number=number, offset=0, length=LENGTH)).data)
-
-
-def parse(data: bytes) -> Header:
-    """Take a header apart."""
+    data = reader.ask(ReadAt(number=number, offset=0, length=LENGTH)).data
     if len(data) < LENGTH or data[:6] != MAGIC:
         return Header()
-    return _first_version(data) if data[6:8] == b"\0\1" else _second_version(data[4096:])
+    if data[6:8] == b"\0\1":
+        return first_version(data)
+    return second_version(reader.ask(ReadAt(number=number, offset=LENGTH, length=JSON_LENGTH)).data)
 
 
-def _first_version(data: bytes) -> Header:
+def first_version(data: bytes) -> Header:
+    """Take a header of LUKS1 apart."""
     cipher = "-".join(data[at : at + 32].rstrip(b"\0").decode("ascii", "replace") for at in (8, 40))
     slots = sum(int.from_bytes(data[at : at + 4], "big") == IN_USE for at in range(208, 208 + 8 * 48, 48))
     key_size = int.from_bytes(data[108:112], "big") * 8
     return Header(cipher=cipher, key_size=key_size, sector_size=512, pbkdf="pbkdf2", slots=slots)
 
 
-def _second_version(data: bytes) -> Header:
+def second_version(data: bytes) -> Header:
+    """Read the JSON of LUKS2."""
     try:
         document: Any = msgspec.json.decode(data.partition(b"\0")[0])
         segment: Mapping[str, Any] = next(each for each in document["segments"].values() if each["type"] == "crypt")

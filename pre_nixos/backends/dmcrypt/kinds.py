@@ -117,7 +117,7 @@ class Luks(Layer, tag="luks"):
         ]
         if 0 < there.slots < len(self.keys):
             found.append(Mismatch(field="keys", there=str(there.slots), wanted=str(len(self.keys))))
-        if there.unused:
+        if there.unused and self.keys:  # without a key nobody can do anything about it
             found.append(Mismatch(field="unused", there=human(there.unused), wanted="nothing"))
         return tuple(found)
 
@@ -127,9 +127,9 @@ class Luks(Layer, tag="luks"):
         return msgspec.structs.replace(self, mapper=name, keys=("prompt:",), iter_time=100)
 
     def grown(self, graph: DeviceGraph) -> Sequence[Step]:
-        """Only what is open needs to be told."""
+        """Only what is open needs to be told, and only with a key it can be."""
         del graph
-        return (resizing(self),)
+        return (resizing(self),) if self.keys else ()
 
 
 def resizing(layer: Luks) -> Run:

@@ -6,7 +6,7 @@ import pytest
 
 from pre_nixos.backends import dmcrypt
 from pre_nixos.backends.dmcrypt import HEADERS, Luks, Plain
-from pre_nixos.backends.dmcrypt.header import LENGTH, MAGIC, Header, parse
+from pre_nixos.backends.dmcrypt.header import Header, second_version
 from pre_nixos.model.identity import assemble
 from pre_nixos.plugin import (
     MIB,
@@ -298,9 +298,10 @@ def test_objections(layer: Luks, said: list[str]) -> None:
 
 
 def test_a_header_that_is_none_says_nothing() -> None:
-    assert parse(b"") == Header()
-    assert parse(bytes(LENGTH)) == Header()
-    assert parse((MAGIC + b"\0\2").ljust(4096, b"\0") + b"{".ljust(LENGTH, b"\0")) == Header()
+    assert second_version(b"") == Header()
+    assert second_version(b"{".ljust(12288, b"\0")) == Header()
+    assert second_version(b'{"segments": {}, "keyslots": {}}') == Header()
+    assert second_version(b'{"segments": [], "keyslots": 1}') == Header()
 
 
 def test_making_one_whose_key_nobody_keeps() -> None:
@@ -323,3 +324,13 @@ def test_what_is_made_for_a_rehearsal_can_be_made() -> None:
     found = Luks(version="2", label="luks", uuid=UUID).rehearsed()
     assert (found.mapper, found.keys) == (f"rehearsed-{UUID}", ("prompt:",))
     assert Luks(mapper="crypt").rehearsed().mapper == "crypt"
+
+
+def test_room_is_taken_with_a_key_and_left_without_one() -> None:
+    there = Luks(mapper="crypt", version="2", unused=40 * MIB, state=State.ACTIVE)
+    action = changed(there, Luks(mapper="crypt", keys=("env:A",)))
+    assert isinstance(action, Action)
+    argv = ("cryptsetup", "resize", "--key-file", "-", "--", "crypt")
+    assert action.steps == (Run(argv=argv, stdin=Secret(reference="env:A")),)
+    assert not Luks(mapper="crypt").mismatches(there)
+    assert not Luks(mapper="crypt").grown(machine(there))
