@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pre_nixos.flow.consent import not_covered, require_consent, unseen
+from pre_nixos.flow.consent import Doings, not_covered, require_consent, unseen
 from pre_nixos.flow.diagnostics import keep
 from pre_nixos.flow.journal import JOURNAL, STATE_DIRECTORY, Closed, Consented, line, purpose, read_journal
 from pre_nixos.flow.outcome import Failed, Looking, Noted, Planned, Refused, Report, Round
@@ -26,6 +26,7 @@ from pre_nixos.host.api import AppendLine, DropLock, Hold, HoldOffAssembly, LetG
 from pre_nixos.host.questions import LookAround
 from pre_nixos.host.record import Recorder
 from pre_nixos.host.survey import Memo, survey
+from pre_nixos.model.action import Objection
 from pre_nixos.model.difference import shortcomings
 from pre_nixos.model.layer import Disk
 
@@ -122,10 +123,11 @@ class _Apply:
             self.looks["before.json" if count == 1 else "after.json"] = recorder.recording()
         return machine
 
-    def _look_before_removal(self, plan: Plan) -> str:
+    def _look_before_removal(self, plan: Plan) -> Sequence[Objection]:
         """Look once more when everything is released and nothing is removed yet; give what speaks against going on."""
         machine = probe(self.host, registry=self.registry)
-        return "; ".join([*unseen(plan, machine), *obstacles(plan, machine, self.host)])
+        news = unseen(plan, machine)
+        return news or [Objection(subject="", text=each) for each in obstacles(plan, machine, self.host)]
 
     def kept(self, report: Report) -> Report:
         """Keep what a failure can be understood from later, and say in the report where that is."""
@@ -207,7 +209,7 @@ class _Apply:
         return {str(step.argv[0]) for action in plan.actions for step in action.steps if isinstance(step, Run)}
 
     def _rounds(self, plan: Plan, consent: Consent, machine: Machine, numbers: Mapping[str, str]) -> Report:
-        first, agreed, made, removed = machine, plan, set[str](), set[str]()
+        first, agreed, doings = machine, plan, Doings()
         rounds: list[Round] = []
         wrote = False
         while True:
@@ -235,8 +237,7 @@ class _Apply:
             ended = runner.run(plan, machine, self.contents)
             rounds.append(ended)
             wrote = wrote or runner.wrote
-            made |= runner.made
-            removed |= runner.removed
+            doings.take(runner)
             try:
                 machine = self.look(len(rounds) + 1)
                 after = schedule(machine, plan.wanted, registry=self.registry)
@@ -245,7 +246,7 @@ class _Apply:
                 raise Failed(self._report(rounds[0].plan.digest, tuple(rounds), first, machine, problem)) from error
             if not ended.failed and not after.actions and not after.objections:
                 return self._finish(first, machine, rounds)
-            problem = self._why_stop(ended, after, rounds) or self._not_agreed(after, consent, agreed, made, removed)
+            problem = self._why_stop(ended, after, rounds) or self._not_agreed(after, consent, agreed, doings)
             if problem:
                 if not wrote:
                     raise Refused([problem])
@@ -262,9 +263,9 @@ class _Apply:
             return ended.problem or "Things keep coming back: after every round there was something left to do."
         return ""
 
-    def _not_agreed(self, after: Plan, consent: Consent, agreed: Plan, made: set[str], removed: set[str]) -> str:
+    def _not_agreed(self, after: Plan, consent: Consent, agreed: Plan, doings: Doings) -> str:
         """Say what came to light that nobody agreed to losing; empty if nothing did, or if it is agreed to now."""
-        news = not_covered(after, agreed, made, removed)
+        news = not_covered(after, agreed, doings)
         if not news or (not isinstance(consent, str) and consent(after)):
             return ""
         # The consent that was given ends here: taken up again, it would cover what is there now.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from pre_nixos.flow.outcome import Refused
-from pre_nixos.model.layer import Disk, State
+from pre_nixos.model.action import Objection
+from pre_nixos.model.layer import Disk, State, Unrecognised
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
 
     from pre_nixos.flow.journal import Journal
     from pre_nixos.model.graph import DeviceGraph
@@ -36,24 +37,49 @@ def require_consent(plan: Plan, consent: Consent, journal: Journal) -> str:
     raise Refused([f"{why} Look at the plan again and give the digest it shows."])
 
 
-def not_covered(plan: Plan, agreed: Plan, made: Collection[str], removed: Collection[str]) -> Sequence[str]:
+class Doings:
+    """What an apply has done so far, by the ids of layers."""
+
+    def __init__(self) -> None:
+        self.made: set[str] = set()
+        self.removed: set[str] = set()
+        self.disturbed: set[str] = set()
+        """Devices on which a removal began and did not end."""
+
+    def take(self, other: _Doing) -> None:
+        """Add what one round did."""
+        self.made |= other.made
+        self.removed |= other.removed
+        self.disturbed |= other.disturbed
+
+
+class _Doing(Protocol):
+    made: set[str]
+    removed: set[str]
+    disturbed: set[str]
+
+
+def not_covered(plan: Plan, agreed: Plan, doings: Doings) -> Sequence[str]:
     """Name what a follow-up would remove that nobody was shown.
 
     Covered is what went with the plan that was agreed to, as long as it is the same (and if it was removed already,
-    only what can be known again by its UUID); what was made since; and what comes to light on either of them, where
-    nobody could look before. What turns up where it was seen that there is something else, or nothing, is somebody's.
+    only what can be known again by its UUID); what was made since; what a removal that did not end left of something;
+    and what comes to light on any of these, where nobody could look before. What turns up where it was seen that there
+    is something else, or nothing, is somebody's.
     """
     going = {each.id: each for lost in agreed.losses().values() for each in lost}
-    uuids = {each.label_for_uuid() for each in going.values()} - {""}
+    uuids = {_plain(each) for each in going.values()} - {""}
     there, then = plan.before, agreed.before
 
     def covered(id_: str) -> bool:
-        uuid = there[id_].label_for_uuid()
-        if id_ in made or uuid in uuids:
+        uuid = _plain(there[id_])
+        if id_ in doings.made or uuid in uuids:
             return True
-        if id_ in going and uuid == going[id_].label_for_uuid() and id_ not in removed:
+        if id_ in going and uuid == _plain(going[id_]) and id_ not in doings.removed:
             return True
         supports = there.on(id_)
+        if supports and doings.disturbed.issuperset(supports):
+            return True
         return (
             bool(supports)
             and all(each not in then or _was_unseen(then[each]) for each in supports)
@@ -64,24 +90,34 @@ def not_covered(plan: Plan, agreed: Plan, made: Collection[str], removed: Collec
     return [f"{each.id} ({each.describe() or each.kind})" for each in lost.values() if not covered(each.id)]
 
 
+def _plain(layer: Layer) -> str:
+    """Give a UUID without what it is written with: a member's signature and its array write one UUID in two ways."""
+    return "".join(each for each in layer.label_for_uuid().lower() if each.isalnum())
+
+
 def _was_unseen(layer: Layer) -> bool:
     """Whether nobody could look at what is on it."""
     return layer.state is State.INACTIVE and layer.mark() is not None
 
 
-def unseen(plan: Plan, machine: Machine) -> Sequence[str]:
+def unseen(plan: Plan, machine: Machine) -> Sequence[Objection]:
     """Name what is on a plan's disks now and was not when it was made, unless what was released meanwhile hid it."""
     before, there, takes = plan.before, machine.graph, frozenset(plan.wanted.takes)
-    known = {each.label_for_uuid() for each in before.layers()} - {""}
-    news: list[str] = []
+    known = {_plain(each) for each in before.layers()} - {""}
+    news: list[Objection] = []
     for layer in there.layers():
         if isinstance(layer, Disk) or takes.isdisjoint(there.disks(layer.id)):
             continue
-        same = layer.id in before and layer.label_for_uuid() == before[layer.id].label_for_uuid()
-        if same or layer.label_for_uuid() in known:
+        same = layer.id in before and _plain(layer) == _plain(before[layer.id])
+        if same or _plain(layer) in known:
             continue
         if not any(_was_covered(each, before, there) for each in there.on(layer.id)):
-            news.append(f"there is {layer.title} ({layer.describe() or layer.kind}) now, which was not there before")
+            said = layer.describe() or layer.title
+            where = ", ".join(there[each].title for each in there.on(layer.id))
+            # What cannot be read may be readable in a moment.
+            passing = isinstance(layer, Unrecognised) and layer.immovable
+            text = f"{where}: {said}, which was not so before."
+            news.append(Objection(subject=layer.id, text=text, passing=passing))
     return news
 
 

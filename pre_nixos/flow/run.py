@@ -17,7 +17,7 @@ from pre_nixos.model.layer import Disk
 from pre_nixos.model.step import Await, nodes_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from pre_nixos.flow.journal import Entry
     from pre_nixos.flow.outcome import Event
@@ -49,7 +49,7 @@ class Runner:
         secrets: Mapping[str, str],
         disks: Mapping[str, str],
         patience: Patience,
-        look: Callable[[Plan], str],
+        look: Callable[[Plan], Sequence[Objection]],
     ) -> None:
         self._host = host
         self._calls = calls
@@ -63,6 +63,8 @@ class Runner:
         self.wrote = False
         self.made: set[str] = set()
         self.removed: set[str] = set()
+        self.disturbed: set[str] = set()
+        """What it left half removed things on."""
 
     def run(self, plan: Plan, machine: Machine, seen: Mapping[str, Content]) -> Round:
         """Run them in order; `seen` is what was on the machine's devices, by number, when the plan was made."""
@@ -120,6 +122,8 @@ class Runner:
                 )
             )
             if not outcome.ok:
+                if outcome.wrote and action.verb.looks_back:
+                    self.disturbed.update(plan.before.on(action.target) or (action.target,))
                 raise _Stopped(outcome.detail)
         self._write(Ended(verb=action.verb, target=action.target, parts=parts))
         if action.verb.looks_back:
@@ -136,12 +140,6 @@ class Runner:
         held = self._host.do(CheckHeld(), {}, {})
         if not held.ok:
             raise _Stopped(held.detail)
-        if action.verb.looks_back and not self._looked:
-            # The barrier: all is released, nothing is removed yet.
-            against = self._look(plan)
-            if against:
-                raise _Stopped(against)
-            self._looked = True
         asked = ask_again(
             self._patience,
             lambda: list(self._objections(action, plan, machine, seen)),
@@ -164,7 +162,14 @@ class Runner:
                     objected = True
                     yield objection
         # Where somebody objects, reading might only mean waiting for a device that does not answer.
-        if action.verb.looks_back and not objected:
+        if not action.verb.looks_back or objected:
+            return
+        if not self._looked:
+            # The barrier: all is released, nothing is removed yet.
+            against = self._look(plan)
+            yield from against
+            self._looked = not against
+        if self._looked:
             yield from surprises(action, plan, machine, seen, self._host)
 
     def _patiently(self, step: Step, action: Action, plan: Plan) -> Outcome:
