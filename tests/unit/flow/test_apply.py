@@ -97,7 +97,7 @@ def disagree(plan: Plan) -> bool:
     return not plan.digest
 
 
-@pytest.mark.parametrize("consent", ["", "0123456789abcdef", "yes", disagree], ids=str)
+@pytest.mark.parametrize("consent", ["", "0123456789abcdef", "yes", disagree], ids=["none", "other", "yes", "no"])
 def test_a_consent_for_anything_else_is_none(consent: object) -> None:
     made, plan = world(*old_stack())
     with pytest.raises(Refused):
