@@ -8,6 +8,7 @@ import pytest
 
 import pre_nixos as pn
 from pre_nixos.backends import btrfs, dmcrypt, filesystems, gpt, lvm, mounts
+from pre_nixos.flow.outcome import StepEnded
 from pre_nixos.lab.description import Lab, LabDisk
 
 if TYPE_CHECKING:
@@ -97,6 +98,34 @@ def test_what_a_run_that_was_stopped_did_not_grow_is_grown_by_the_next(guest: Gu
     after = sizes(guest, *PLACES)
     assert after[0] - before[0] >= 40
     assert after[3] - before[3] >= 30
+
+
+class Killed(BaseException):
+    """What nothing catches."""
+
+
+def test_a_growth_that_was_stopped_half_way_goes_on_and_loses_nothing(guest: Guest) -> None:
+    more = AFTER | {"ext": "240MiB", "crypt": "240MiB", "new": "80MiB"}
+    wanted = volumes(pn.probe(guest.host), more)
+    plan = pn.schedule(pn.probe(guest.host), wanted)
+    steps = 0
+
+    def die(event: pn.Event) -> None:
+        nonlocal steps
+        steps += isinstance(event, StepEnded) and event.step == "Run"
+        if steps == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        pn.apply(plan, consent=plan.digest, host=guest.host, secrets=SECRETS, observer=die)
+    machine = pn.probe(guest.host)
+    again = pn.schedule(machine, wanted)
+    assert {each.verb for each in again.actions} == {pn.Verb.MODIFY}
+    assert not any(again.losses().values())
+    report = pn.apply(again, consent=plan.digest, host=guest.host, secrets=SECRETS)
+    assert not report.problem
+    assert not pn.verify(wanted, guest.host)
+    assert guest.run(["cat", "/mnt/ext/file"]).stdout == "kept\n"
 
 
 def table(machine: pn.Machine, *parts: gpt.Partition) -> pn.Wanted:
