@@ -65,6 +65,9 @@ def test_made_once_and_not_again(guest: Guest) -> None:
     report = carry_out(guest, wanted)
     assert len(report.rounds) == 1
     assert report.processes == 3  # luksFormat, open, mkfs
+    # With nothing to do, nobody is asked for anything.
+    nothing = pn.schedule(pn.probe(guest.host), wanted)
+    assert pn.apply(nothing, consent=nothing.digest, host=guest.host).actions == 0
     guest.script("echo kept > /mnt/file")
     plan = dump_plan(report.rounds[0].plan).decode()
     journal = guest.run(["cat", "/run/pre-nixos/journal"]).stdout
