@@ -25,6 +25,7 @@ from pre_nixos.plugin import (
     RequireFree,
     Rest,
     Run,
+    Secret,
     State,
     Verb,
     Zero,
@@ -97,7 +98,7 @@ def sized(name: str, size: str, **more: Any) -> Volume:
     return volume(name, size, group="main", **more)
 
 
-def command(step: Step) -> tuple[str | Node, ...]:
+def command(step: Step) -> tuple[str | Node | Secret, ...]:
     """The command and its words, without what every command of LVM is told."""
     assert isinstance(step, Run)
     assert step.argv[:1] == ("lvm",)
@@ -108,7 +109,7 @@ def command(step: Step) -> tuple[str | Node, ...]:
 def runs(steps: Sequence[Step]) -> list[str]:
     """The commands of LVM among some steps, as text."""
     ran = [command(each) for each in steps if isinstance(each, Run)]
-    return [" ".join(word if isinstance(word, str) else word.layer for word in words) for words in ran]
+    return [" ".join(word.layer if isinstance(word, Node) else str(word) for word in words) for words in ran]
 
 
 def test_format() -> None:
