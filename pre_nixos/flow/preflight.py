@@ -73,7 +73,7 @@ class _Ending:
 
     def __init__(self, plan: Plan, machine: Machine) -> None:
         self._released = {action.target for action in plan.actions if action.verb is Verb.DEACTIVATE}
-        graph = machine.graph
+        graph = self._graph = machine.graph
         released = [
             each
             for target in self._released
@@ -102,8 +102,10 @@ class _Ending:
                 return any(each in user.what for each in (*PASSING, *self._passing.get(layer.id, ())))
             case "exclusive":
                 # What is released itself need not open: a suspended mapping never does, and can be removed all the
-                # same. What the kernel has may be a part of a filesystem on another device; then one is released.
-                return layer.id in self._released or (user.what == "the kernel" and self._ephemeral)
+                # same. What the kernel has goes with what stands there and is released; or it may be a part of a
+                # filesystem on another device, and then a use is.
+                above = not self._released.isdisjoint(self._graph.above(layer.id))
+                return layer.id in self._released or (user.what == "the kernel" and (above or self._ephemeral))
             case _:
                 return False
 

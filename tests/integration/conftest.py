@@ -46,7 +46,8 @@ def _booting(request: pytest.FixtureRequest) -> Generator[BootGuest]:
     with ExitStack() as stack:
 
         def boot_one(lab: Lab, kind: Kind | None = None, visible: Sequence[str] = ()) -> Guest:
-            place = f"{request.path.stem}-{next(_numbers)}"
+            # Tests of one file may run in several processes, which count each for itself.
+            place = f"{request.path.stem}-{os.environ.get('PYTEST_XDIST_WORKER', '')}{next(_numbers)}"
             artefacts = os.path.join(request.config.rootpath, "artefacts", place)
             guest = boot(lab, artefacts=artefacts, visible=visible, kind=kind)
             stack.enter_context(guest)
