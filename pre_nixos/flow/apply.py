@@ -233,11 +233,11 @@ class _Apply:
                 disks=numbers,
                 patience=self.patience,
                 look=self._look_before_removal,
+                doings=doings,
             )
             ended = runner.run(plan, machine, self.contents)
             rounds.append(ended)
             wrote = wrote or runner.wrote
-            doings.take(runner)
             try:
                 machine = self.look(len(rounds) + 1)
                 after = schedule(machine, plan.wanted, registry=self.registry)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from pre_nixos.flow.outcome import Refused
 from pre_nixos.model.action import Objection
@@ -45,18 +45,6 @@ class Doings:
         self.removed: set[str] = set()
         self.disturbed: set[str] = set()
         """Devices on which a removal began and did not end."""
-
-    def take(self, other: _Doing) -> None:
-        """Add what one round did."""
-        self.made |= other.made
-        self.removed |= other.removed
-        self.disturbed |= other.disturbed
-
-
-class _Doing(Protocol):
-    made: set[str]
-    removed: set[str]
-    disturbed: set[str]
 
 
 def not_covered(plan: Plan, agreed: Plan, doings: Doings) -> Sequence[str]:

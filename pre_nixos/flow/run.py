@@ -19,6 +19,7 @@ from pre_nixos.model.step import Await, nodes_in
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from pre_nixos.flow.consent import Doings
     from pre_nixos.flow.journal import Entry
     from pre_nixos.flow.outcome import Event
     from pre_nixos.hooks.calls import Calls
@@ -39,7 +40,7 @@ class _Stopped(Exception):
 class Runner:
     """Runs the actions of one plan until one fails or somebody says stop."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - everything a run depends on, each given by name
         self,
         host: Host,
         calls: Calls,
@@ -50,6 +51,7 @@ class Runner:
         disks: Mapping[str, str],
         patience: Patience,
         look: Callable[[Plan], Sequence[Objection]],
+        doings: Doings,
     ) -> None:
         self._host = host
         self._calls = calls
@@ -60,11 +62,8 @@ class Runner:
         self._patience = patience
         self._look = look
         self._looked = False
+        self._doings = doings
         self.wrote = False
-        self.made: set[str] = set()
-        self.removed: set[str] = set()
-        self.disturbed: set[str] = set()
-        """What it left half removed things on."""
 
     def run(self, plan: Plan, machine: Machine, seen: Mapping[str, Content]) -> Round:
         """Run them in order; `seen` is what was on the machine's devices, by number, when the plan was made."""
@@ -109,7 +108,7 @@ class Runner:
             if outcome.wrote and action.verb in {Verb.FORMAT, Verb.MODIFY}:
                 # What stays while something is added to it was not made by us.
                 kept = plan.before if action.verb is Verb.MODIFY else ()
-                self.made.update(each for each in (action.target, *parts) if each not in kept)
+                self._doings.made.update(each for each in (action.target, *parts) if each not in kept)
             processes += outcome.processes
             self._observer(
                 StepEnded(
@@ -123,11 +122,11 @@ class Runner:
             )
             if not outcome.ok:
                 if outcome.wrote and action.verb.looks_back:
-                    self.disturbed.update(plan.before.on(action.target) or (action.target,))
+                    self._doings.disturbed.update(plan.before.on(action.target) or (action.target,))
                 raise _Stopped(outcome.detail)
         self._write(Ended(verb=action.verb, target=action.target, parts=parts))
         if action.verb.looks_back:
-            self.removed.update(action.destroys)
+            self._doings.removed.update(action.destroys)
         return processes
 
     def _write(self, entry: Entry) -> None:
