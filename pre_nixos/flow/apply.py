@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from pre_nixos.flow.consent import Consent
+    from pre_nixos.flow.journal import Journal
     from pre_nixos.flow.outcome import Event
     from pre_nixos.flow.secrets import Asked
     from pre_nixos.hooks.registry import Registry
@@ -149,7 +150,7 @@ class _Apply:
         if missing:
             raise Refused([f"This plan needs programs that are not here: {', '.join(missing)}. Install them first."])
         if not plan.actions and not plan.looks_again:
-            return self._nothing_to_do(plan, machine)
+            return self._nothing_to_do(plan, machine, journal)
         digest = require_consent(plan, consent, journal)
         self._resolve(plan)
         if not isinstance(consent, str) or self.secrets.asked:
@@ -189,10 +190,12 @@ class _Apply:
             while self.secrets.warnings:
                 self.observer(Noted(text=self.secrets.warnings.pop(0)))
 
-    def _nothing_to_do(self, plan: Plan, machine: Machine) -> Report:
+    def _nothing_to_do(self, plan: Plan, machine: Machine, journal: Journal) -> Report:
         short = shortcomings(machine.graph, plan.wanted)
         if short:
             raise Refused(["No plan can make this as wanted; it takes other tools:", *(str(each) for each in short)])
+        if journal.open is not None or journal.unfinished:  # a run that was stopped after the last thing it did
+            self._settle(plan, machine, journal)
         return self._report(plan.digest, (), machine, machine)
 
     def _unchanged(self, plan: Plan) -> Machine:
@@ -280,10 +283,14 @@ class _Apply:
         report = self._report(digest, tuple(rounds), first, last)
         if report.problem:
             raise Failed(report)
-        wanted = rounds[-1].plan.wanted.graph
-        settled = (each for each in read_journal(self.host).unfinished if each in wanted or each not in last.graph)
-        self.host.do(AppendLine(path=JOURNAL, line=line(Closed(settled=tuple(settled)))), {}, {})
+        self._settle(rounds[-1].plan, last, read_journal(self.host))
         return report
+
+    def _settle(self, plan: Plan, last: Machine, journal: Journal) -> None:
+        """Close the journal: what was begun and is as wanted, or gone, is nobody's worry any more."""
+        wanted = plan.wanted.graph
+        settled = tuple(each for each in journal.unfinished if each in wanted or each not in last.graph)
+        self.host.do(AppendLine(path=JOURNAL, line=line(Closed(settled=settled))), {}, {})
 
     def _report(
         self, digest: str, rounds: tuple[Round, ...], first: Machine, last: Machine, problem: str = ""

@@ -120,6 +120,28 @@ def test_erasing_stops_between_two_stretches() -> None:
     assert len(done) == 2
 
 
+def test_a_run_killed_after_the_last_thing_it_did_is_forgotten_by_one_that_finds_nothing_to_do() -> None:
+    class Killed(BaseException):
+        pass
+
+    made, plan = world(None)
+
+    def die() -> Outcome:
+        made.broken.clear()
+        made.run(Verb.TEARDOWN, plan.actions[-1].target)
+        raise Killed
+
+    made.broken[plan.actions[-1].id] = die
+    with pytest.raises(Killed):
+        run(made, plan)
+    assert read_journal(as_host(made)).unfinished
+    now = schedule(probe(as_host(made), registry=TOYS), plan.wanted, registry=TOYS)
+    assert not now.actions
+    run(made, now)
+    journal = read_journal(as_host(made))
+    assert (journal.unfinished, journal.open) == ((), None)
+
+
 def test_a_disk_that_cannot_discard_is_told_before_anything_is_touched() -> None:
     made, plan = world(Erasure.DISCARD)
     made.discards = False
