@@ -47,6 +47,7 @@ from pre_nixos.plugin import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from typing import Self
 
     from pre_nixos.plugin import DeviceGraph, Fragment, Handle, Sheet
 
@@ -107,7 +108,9 @@ class File(Layer, tag="swap.file"):
 
     ephemeral = True
     path: Name[str]
-    """Where it is seen now; it stands on the filesystem or the subvolume it lies in."""
+    """Where the installed system will see it; it stands on the filesystem or the subvolume it lies in."""
+    root: Name[str] = "/"
+    """Where that system's root is now."""
     size: How[Size | str | None] = None
     """What it is made with, if it is not there."""
     priority: How[int | None] = None
@@ -118,14 +121,23 @@ class File(Layer, tag="swap.file"):
             msgspec.structs.force_setattr(self, "size", as_size(self.size))
 
     @property
+    def place(self) -> str:
+        """The path as this system sees it."""
+        return self.root.rstrip("/") + self.path
+
+    @property
     def segment(self) -> str:
         """The path, marked as swap among what else may be on the filesystem."""
-        return f"swap@{self.path}"
+        return f"swap@{self.place}"
+
+    def rooted(self, root: str) -> Self:
+        """It is where its filesystem is mounted."""
+        return msgspec.structs.replace(self, root=root)
 
     @property
     def title(self) -> str:
         """The file is what people know it by."""
-        return f"swap file {self.path}"
+        return f"swap file {self.place}"
 
 
 @implements(hooks.backend)
@@ -232,8 +244,8 @@ def file_on(layer: File, graph: DeviceGraph) -> Sequence[Action]:
     """Use a file as swap, made whole if it is not there; what else may be at its place is left alone."""
     del graph
     size = layer.size.bytes if isinstance(layer.size, Exact) else 0
-    step = SwapToFile(path=layer.path, size=size, priority=layer.priority)
-    summary = f"use the file {layer.path} as swap"
+    step = SwapToFile(path=layer.place, size=size, priority=layer.priority)
+    summary = f"use the file {layer.place} as swap"
     return [Action(verb=Verb.ACTIVATE, target=layer.id, summary=summary, steps=(step,))]
 
 
@@ -260,8 +272,8 @@ def not_to_be_used(plan: Plan) -> Iterable[Objection]:
 def file_off(layer: File, graph: DeviceGraph) -> Sequence[Action]:
     """Stop using a file as swap."""
     del graph
-    step = Run(argv=("swapoff", layer.path))
-    summary = f"stop using the file {layer.path} as swap"
+    step = Run(argv=("swapoff", layer.place))
+    summary = f"stop using the file {layer.place} as swap"
     return [Action(verb=Verb.DEACTIVATE, target=layer.id, summary=summary, steps=(step,))]
 
 
@@ -305,8 +317,8 @@ def read_files(content: Fragment, on: Sequence[Handle]) -> None:
         elif ".." in path.split("/") or not path.strip("/"):
             each.note(f"{path!r} is no path of a file in there")
         elif content.first and size is not None:
-            words = [word for word in f"{content.root}/{at}/{path}".split("/") if word]
-            each.add(on, File, path=f"/{'/'.join(words)}", size=size, priority=priority)
+            words = [word for word in f"{at}/{path}".split("/") if word]
+            each.add(on, File, path=f"/{'/'.join(words)}", root=content.root, size=size, priority=priority)
 
 
 @for_kind(hooks.to_disko, Area)
@@ -335,7 +347,7 @@ def write_file(layer: File, sheet: Sheet) -> Mapping[str, object]:
     """Write a file by its path in what it lies in; where that is mounted nowhere there is no saying it."""
     around = [sheet.graph[each] for below in sheet.graph.under(layer) for each in sheet.graph.standing_on(below.id)]
     places = [each.place.rstrip("/") for each in around if isinstance(each, Mount) and each.directory is None]
-    inside = [layer.path.removeprefix(f"{each}/") for each in places if layer.path.startswith(f"{each}/")]
+    inside = [layer.place.removeprefix(f"{each}/") for each in places if layer.place.startswith(f"{each}/")]
     if not inside or not isinstance(layer.size, Exact):
         return {}
     size = layer.size.bytes

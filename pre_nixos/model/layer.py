@@ -167,6 +167,11 @@ class Layer(Data, tag_field="kind"):
         """Give what is made in its place where it is only rehearsed: with what it takes and nobody there can know."""
         return self
 
+    def rooted(self, root: str) -> Self:
+        """Give the same for a system whose root is at another directory, where that makes a difference."""
+        del root
+        return self
+
     def grown(self, graph: DeviceGraph) -> Sequence[Step]:
         """Give the steps by which it takes all of a device that has grown below it; none if nothing is to be done."""
         del graph

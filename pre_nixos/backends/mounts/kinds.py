@@ -77,6 +77,10 @@ class Mount(Layer, tag="mount"):
         """The place, and the namespace if it is a foreign one."""
         return f"mount at {self.place}" + (f" in {self.namespace}" if self.namespace else "")
 
+    def rooted(self, root: str) -> Self:
+        """It is at the same directory of that system."""
+        return msgspec.structs.replace(self, root=root)
+
     @property
     def since(self) -> int:
         """What is mounted over another came later."""
