@@ -168,6 +168,7 @@ def read_filesystem(content: Fragment, on: Sequence[Handle]) -> None:
         filesystem = Filesystem(type=type_, label=label, uuid=uuid, arguments=tuple(arguments))
         handle = content.put(on, filesystem)
     content.share("mountpoint", handle)
+    content.share("swapfiles", handle)
 
 
 def _taken(arguments: list[str], option: str) -> str | None:
