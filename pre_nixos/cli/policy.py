@@ -110,8 +110,8 @@ def default_in_words(option: OptionHelp) -> str:
     """Say what an option is if it is not given."""
     if not option.takes:
         return "on" if option.default else "off"
-    if isinstance(option.default, tuple | list):
-        return ", ".join(map(str, cast("Sequence[object]", option.default)))
+    if option.many:
+        return ", ".join(map(str, cast("Sequence[object]", option.default or ())))
     return "" if option.default in {None, ""} else str(option.default)
 
 
