@@ -51,7 +51,20 @@ def restrained(found: Difference, there: DeviceGraph, wanted: DeviceGraph) -> Di
         if not _can_be(layer, verdict, there, [verdicts[each].fate for each in wanted.on(layer.id)]):
             verdict = msgspec.structs.replace(verdict, fate=Fate.LEFT)
         verdicts[layer.id] = verdict
-    return Difference(verdicts=verdicts)
+    return Difference(verdicts=_without_what_is_inside(verdicts, wanted))
+
+
+def _without_what_is_inside(verdicts: dict[str, Verdict], wanted: DeviceGraph) -> dict[str, Verdict]:
+    """Leave also what would be put where something that is left should have been first."""
+    uses = [layer for layer in wanted.layers() if layer.ephemeral]
+    missing = {name: layer for layer in uses if verdicts[layer.id].fate is Fate.LEFT for name in layer.occupies()}
+    for layer in sorted(uses, key=lambda each: each.segment):
+        around = [missing[each] for each in sorted(layer.within() & missing.keys())]
+        if around and verdicts[layer.id].fate in {Fate.NEW, Fate.UNSEEN}:
+            why = f"it is inside of {around[-1].title}, which is not there"
+            verdicts[layer.id] = Verdict(layer=layer.id, fate=Fate.LEFT, why=why)
+            missing |= dict.fromkeys(layer.occupies(), layer)
+    return verdicts
 
 
 def _can_be(layer: Layer, verdict: Verdict, there: DeviceGraph, below: Sequence[Fate]) -> bool:

@@ -184,7 +184,9 @@ def _leaves_first(layers: Sequence[Layer], graph: DeviceGraph) -> Iterable[Layer
             yield going[id_]
 
     leaves = sorted(
-        (each for each in layers if _leaf(each, graph)), key=lambda layer: (layer.segment, layer.since), reverse=True
+        (each for each in layers if _leaf(each, graph)),
+        key=lambda layer: (-layer.buried, layer.segment, layer.since),
+        reverse=True,
     )
     for leaf in leaves:
         beside = (each for support in graph.on(leaf.id) for each in graph.standing_on(support))
@@ -211,10 +213,15 @@ def _makings(
     """Third phase: make, change and activate, from the root to the leaves; mounts last, the shortest path first."""
     actions: list[Action] = []
     leaves = sorted((each for each in wanted.layers() if _leaf(each, wanted)), key=lambda layer: layer.segment)
+    awaited: set[str] = set()
+    """What leaves will occupy once it can be told whether they are there: nothing is put inside before."""
     for layer in [*(each for each in wanted.layers() if not _leaf(each, wanted)), *leaves]:
         fate = found.fate(layer.id)
         if isinstance(layer, Disk):
             continue  # a disk that is not there is objected to; nobody can make one
+        if layer.ephemeral and (fate is Fate.UNSEEN or not awaited.isdisjoint(layer.within())):
+            awaited |= layer.occupies()
+            continue
         if fate is None or fate in {Fate.UNSEEN, Fate.STRADDLING, Fate.LEFT} or _container(layer, wanted) is not None:
             continue
         if fate.makes:

@@ -120,6 +120,11 @@ class Layer(Data, tag_field="kind"):
         return 0
 
     @property
+    def buried(self) -> int:
+        """How many other uses must end before this one can be got at."""
+        return 0
+
+    @property
     def alone(self) -> str:
         """What tells it from others of its kind when it stands on nothing, or on several layers."""
         return self.segment
@@ -148,6 +153,10 @@ class Layer(Data, tag_field="kind"):
 
     def occupies(self) -> frozenset[str]:
         """Name what only one thing on a machine can have, such as `vg:main`, `mapper:main-slash` or `at:/mnt`."""
+        return frozenset()
+
+    def within(self) -> frozenset[str]:
+        """Name what must be there first, if it is wanted at all: of what others occupy, that in which this lies."""
         return frozenset()
 
     def opened_with(self) -> tuple[str, ...]:

@@ -14,13 +14,13 @@ from pre_nixos.flow.schedule import schedule
 from pre_nixos.host.api import Outcome
 from pre_nixos.model.action import Verb
 from pre_nixos.model.difference import Fate, shortcomings
-from pre_nixos.model.draft import Wanted
+from pre_nixos.model.draft import Draft, Wanted
 from pre_nixos.model.identity import Found, Ref
 from pre_nixos.model.layer import State
 from pre_nixos.model.plan import Plan
 from tests.unit.flow.test_schedule import TOYS, disks_of, old_stack, wanted_pool
 from tests.unit.flow.world import World, as_host
-from tests.unit.toys import Use, disk, machine
+from tests.unit.toys import Pool, Slot, Stuff, Use, disk, machine
 
 MOUNT = frozenset({Verb.ACTIVATE})
 UNMOUNT = frozenset({Verb.DEACTIVATE})
@@ -146,6 +146,41 @@ def test_what_somebody_else_uses_stays_in_use() -> None:
     with pytest.raises(Refused, match="/srv"):
         run(made, now)
     assert made.did == []
+
+
+def outer_and_inner(state: State) -> tuple[World, Wanted]:
+    """A use inside of another, whose pool is there from the beginning."""
+    boot = old_stack(on=("8:16",), name="boot", minor=2)
+    there = machine(Found(disk("a")), Found(disk("b")), *old_stack(name="new", state=state), *boot)
+    mine, other = disks_of(there)
+    draft = Draft(there, take=[mine, other])
+    for name, at, on in (("boot", "/mnt/boot", other), ("new", "/mnt", mine)):
+        pool = draft.add(Pool(name=name, level=1), on=[on])
+        stuff = draft.add(Stuff(label="precious"), on=[draft.add(Slot(name="s"), on=[pool])])
+        draft.add(Use(at=at), on=[stuff])
+    return World(there, draft.wanted()), draft.wanted()
+
+
+@pytest.mark.parametrize("only", [MOUNT, frozenset(Verb)])
+def test_what_is_inside_waits_for_what_is_around_it(only: frozenset[Verb]) -> None:
+    made, wanted = outer_and_inner(State.INACTIVE)
+    now = plan(made, wanted, only)
+    assert [each.id for each in now.actions] == ["activate toy.pool:new"]
+    assert now.looks_again
+    awake, _ = outer_and_inner(State.ACTIVE)
+    assert [each.target.rpartition("/toy.stuff/")[2] for each in plan(awake, wanted, only).actions] == [
+        "/mnt",
+        "/mnt/boot",
+    ]
+
+
+def test_what_is_inside_of_what_is_missing_is_left() -> None:
+    made, wanted = outer_and_inner(State.INACTIVE)
+    made.graft(machine(*(Found(disk(each)) for each in "ab"), *old_stack(on=("8:16",), name="boot", minor=2)))
+    now = plan(made, wanted)
+    assert not now.actions
+    assert not now.looks_again
+    assert "is inside of" in now.reasons["toy.pool:boot/s/toy.stuff//mnt/boot"].why
 
 
 def test_consent_to_using_is_none_to_making() -> None:
