@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pre_nixos.cli.complaint import Complaint
 from pre_nixos.cli.layout import add_check, check, put_layout
 from pre_nixos.cli.parser import add_machine, guess
-from pre_nixos.cli.policy import DEFAULT, add_choice, wanted_by
+from pre_nixos.cli.policy import DEFAULT, add_choice, add_replace, replacing, wanted_by
 from pre_nixos.cli.source import read_machine
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def declare(parser: Parser) -> None:
     """Say what may stand behind `plan`."""
     add_machine(parser)
     add_choice(parser)
+    add_replace(parser)
     parser.add_argument(
         "--output",
         choices=("tree", "actions", "json", "mermaid", "disko"),
@@ -47,7 +48,8 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
     from pre_nixos.render.words import kernel_names
 
     machine = read_machine(arguments.machine, session)
-    plan = schedule(machine, wanted_by(arguments, machine, session), registry=session.registry)
+    wanted = replacing(arguments, wanted_by(arguments, machine, session), machine)
+    plan = schedule(machine, wanted, registry=session.registry)
     names = kernel_names(machine.graph)
     if arguments.explain:
         _explain(arguments, plan, session)

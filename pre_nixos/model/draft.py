@@ -45,6 +45,12 @@ class Wanted(Data):
     """Those of them that a person named, which may be removable."""
     erase: Erasure | None = None
     """For disks that nothing is wanted on."""
+    replaces: tuple[str, ...] = ()
+    """Ids of layers, or of what they stand on, that may be made anew although what is wanted is lost by it."""
+
+    def replacing(self, *ids: str) -> Wanted:
+        """Give the same, with these layers, and what stands on them, allowed to be made anew whatever that loses."""
+        return msgspec.structs.replace(self, replaces=tuple(sorted({*self.replaces, *ids})))
 
     def rooted(self, root: str) -> Wanted:
         """Give the same for a system whose root is at this directory: `/` for the one that runs, often `/mnt` else."""

@@ -94,6 +94,7 @@ def consent_digest(wanted: Wanted, losses: Mapping[str, Sequence[Layer]], only: 
     """Digest what a person is asked: the wanted graph, the disks by identity and the content that goes from each."""
     rest = {
         **({} if set(only) == set(Verb) else {"only": sorted(only)}),
+        **({"replaces": list(wanted.replaces)} if wanted.replaces else {}),
         "takes": list(wanted.takes),
         "named": list(wanted.named),
         "erase": wanted.erase,
