@@ -57,8 +57,9 @@ def add_replace(parser: Parser) -> None:
 def replacing(arguments: argparse.Namespace, wanted: Wanted, machine: Machine) -> Wanted:
     """Give what is wanted with what may be made anew. Raises Complaint for what is not there."""
     ids: list[str] = []
+    asked: str
     for asked in arguments.replace:
-        found: list[str] = [each.id for each in machine.all_disks if asked in {each.serial, each.wwn}]
+        found = [each.id for each in machine.all_disks if asked in (each.serial, each.wwn)]
         if asked in machine.graph:
             found = [asked]
         elif not found:
