@@ -12,7 +12,7 @@ from tests.unit.layouts.cases import EXAMPLES, GIB, RIGHT, UNFIT, WRONG, case, d
 if TYPE_CHECKING:
     from pathlib import Path
 
-OBJECTED = {"names-lvm-refuses"}
+OBJECTED = {"names-lvm-refuses", "names-that-tools-refuse"}
 """What is wrong with these is for plugins to say, of the plan."""
 HOME = {"type": "filesystem", "format": "ext4", "mountpoint": "/home"}
 
