@@ -100,6 +100,7 @@ def _consent(plan: Plan, arguments: argparse.Namespace, session: Session, names:
 
 
 def _ask(plan: Plan, session: Session, names: Mapping[str, str]) -> None:
+    from pre_nixos.model.script import runs_script
     from pre_nixos.render.plan import loses_content
     from pre_nixos.render.text import Style
     from pre_nixos.render.words import full_name
@@ -110,6 +111,8 @@ def _ask(plan: Plan, session: Session, names: Mapping[str, str]) -> None:
         session.err.say("What is listed under `What is lost` will be gone for good from:", Style.BAD)
         for disk in losers:
             session.err.say(f"  {full_name(disk, names)}", Style.BAD)
+    elif any(map(runs_script, plan.actions)):
+        session.err.say("Nothing is lost by this, unless by what its scripts do.", Style.CAUTION)
     else:
         session.err.say("Nothing is lost by this.")
     session.err.write(f"Type {YES} to go on: ")

@@ -13,6 +13,7 @@ import msgspec
 
 from pre_nixos.flow.blank import erasures
 from pre_nixos.flow.objections import core_objections
+from pre_nixos.flow.scripts import with_scripts
 from pre_nixos.hooks import specs
 from pre_nixos.hooks.calls import Calls
 from pre_nixos.hooks.registry import PluginError, installed
@@ -52,7 +53,7 @@ def schedule(
     draft = Plan(
         before=before,
         wanted=wanted,
-        actions=tuple(actions),
+        actions=tuple(with_scripts(actions, wanted, found)),
         edges=tuple(edges),
         reasons=found.verdicts,
         fingerprint=fingerprint(before),

@@ -11,6 +11,7 @@ from pre_nixos.model.data import Data
 from pre_nixos.model.graph import DeviceGraph
 from pre_nixos.model.identity import TWIN, assemble, identify, shared
 from pre_nixos.model.layer import Disk, Layer, State, anonymous
+from pre_nixos.model.script import Script
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -45,6 +46,8 @@ class Wanted(Data):
     """Those of them that a person named, which may be removable."""
     erase: Erasure | None = None
     """For disks that nothing is wanted on."""
+    scripts: tuple[Script, ...] = ()
+    """What is to run besides, when its moment comes."""
 
 
 class Handle(Data):
