@@ -36,8 +36,8 @@ def schedule(
 ) -> Plan:
     """Plan the way from what is there to what is wanted.
 
-    With `only={Verb.ACTIVATE}` nothing but activation is planned, which cannot destroy. A plan that must not be carried
-    out says so in its `objections`.
+    With `only={Verb.ACTIVATE}` nothing but activation is planned, which cannot destroy, unless by a script of what is
+    wanted. A plan that must not be carried out says so in its `objections`.
     """
     calls = Calls(registry or installed())
     found, changes = _decide(machine, wanted, calls)

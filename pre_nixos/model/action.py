@@ -24,7 +24,7 @@ class Verb(StrEnum):
 
     @property
     def loses_nothing(self) -> bool:
-        """Whether it cannot destroy, whatever it is pointed at."""
+        """Whether it cannot destroy, whatever it is pointed at; only a script that is put into it can."""
         return self in {Verb.DEACTIVATE, Verb.ACTIVATE}
 
     @property
