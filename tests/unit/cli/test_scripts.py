@@ -131,3 +131,20 @@ def test_one_that_fails_is_told_with_what_it_said(tmp_path: Path) -> None:
     assert ran.status == 1
     assert "said so" in ran.complaint
     assert "Whatever its scripts did aside, nothing beyond the disks" in ran.complaint
+
+
+def test_to_mount_with_scripts_takes_consent_as_well(tmp_path: Path) -> None:
+    file, there = with_script(tmp_path), world()
+    assert command("apply", "--layout", file, "--yes", world=there).status == 0
+    assert command("unmount", "--layout", file, world=there).status == 0
+    slots = {"s": {"label": "precious", "at": "", "postMountHook": "trace"}}
+    file = written(tmp_path, {**RIGHT, "pool": {"new": {"level": 1, "slots": slots}}})
+    there.did.clear()
+    words = ("mount", "--layout", file, "--allow-hooks")
+    refused = command(*words, world=there)
+    assert (refused.status, there.did) == (1, [])
+    assert "Nobody is here to be asked" in refused.complaint
+    assert "| trace" in refused.complaint
+    assert command(*words, "--yes", world=there).status == 0
+    assert there.did.count("trace") == 1
+    assert command(*words, world=there).status == 0

@@ -15,6 +15,7 @@ from pre_nixos.flow.documents import dump_plan, load_plan
 from pre_nixos.flow.journal import JOURNAL, read_journal
 from pre_nixos.flow.outcome import Failed, Refused
 from pre_nixos.flow.probe import probe
+from pre_nixos.flow.restraint import released
 from pre_nixos.flow.schedule import schedule
 from pre_nixos.flow.verify import verify
 from pre_nixos.host.api import CheckHeld, Outcome
@@ -328,3 +329,41 @@ def test_what_the_shell_makes_of_one(text: str, status: int, said: str, tmp_path
     argv = [str(each) for each in step_of(script(POOL, Moment.AFTER_MAKING, text)).argv]
     ran = subprocess.run(argv, capture_output=True, cwd=tmp_path, check=False)
     assert (ran.returncode, ran.stdout.decode()) == (status, said)
+
+
+def test_what_only_mounts_and_unmounts_runs_those_of_that(tmp_path: Path) -> None:
+    there = machine(Found(disk("a")), *old_stack(name="new"))
+    wanted = scripted(wanted_pool(there, *disks_of(there)), *EVERY)
+    made = Scripted(there, wanted)
+    plan = schedule(probe(as_host(made), registry=TOYS), wanted, only={Verb.ACTIVATE}, registry=TOYS)
+    assert [texts(each) for each in plan.actions] == [[f"before-use {USE}", "Run", f"after-use {USE}"]]
+    assert run(made, kept(dump_plan(plan, registry=TOYS), tmp_path)).problem == ""
+    ending = released(wanted, registry=TOYS)
+    plan = schedule(probe(as_host(made), registry=TOYS), ending, only={Verb.DEACTIVATE}, registry=TOYS)
+    assert texts(plan.actions[0]) == [f"before-release {USE}", "Run", f"after-release {USE}"]
+
+
+def test_one_that_fails_while_mounting_runs_once_that_was_unmounted() -> None:
+    there = machine(Found(disk("a")), *old_stack(name="new"))
+    wanted = scripted(wanted_pool(there, *disks_of(there)), script(USE, Moment.AFTER_USE, "trace"))
+    made = Scripted(there, wanted)
+    made.failing = "trace"
+
+    def use(*, end: bool = False) -> str:
+        meant = released(wanted, registry=TOYS) if end else wanted
+        only = {Verb.DEACTIVATE if end else Verb.ACTIVATE}
+        plan = schedule(probe(as_host(made), registry=TOYS), meant, only=only, registry=TOYS)
+        try:
+            return run(made, plan).problem
+        except Failed as failed:
+            return failed.report.problem
+
+    assert "trace said so" in use()
+    made.failing = ""
+    made.did.clear()
+    with pytest.raises(Refused, match="was stopped while it was making this"):
+        use()
+    assert use(end=True) == ""
+    assert use() == ""
+    assert made.did.count("trace") == 1
+    assert read_journal(as_host(made)).unfinished == ()

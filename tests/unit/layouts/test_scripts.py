@@ -258,3 +258,14 @@ def test_what_cannot_be_written_back_is_said(tmp_path: Path) -> None:
         Script(layer="?", moment=HOOKS["preMountHook"], text="y"),
     ]
     assert len(pn.write_layout(wanted.graph, scripts=lost).left_out) == 2
+
+
+def test_for_another_root_they_belong_to_the_same_layers(tmp_path: Path) -> None:
+    wanted = wanted_of(everywhere(), tmp_path)
+    moved = wanted.rooted("/")
+    assert [each.text for each in moved.scripts] == [each.text for each in wanted.scripts]
+    assert [moved.graph[each.layer].kind for each in moved.scripts] == [
+        wanted.graph[each.layer].kind for each in wanted.scripts
+    ]
+    assert {each.layer for each in moved.scripts} != {each.layer for each in wanted.scripts}
+    assert moved.rooted("/mnt").scripts == wanted.scripts
