@@ -7,7 +7,7 @@ from pre_nixos.backends.gpt.modify import change
 from pre_nixos.backends.gpt.older import read_older_table
 from pre_nixos.backends.gpt.probe import find, in_kernel, scheme, type_of
 from pre_nixos.backends.gpt.teardown import removal, remove
-from pre_nixos.backends.gpt.types import SCRATCH
+from pre_nixos.backends.gpt.types import ESP, SCRATCH
 from pre_nixos.plugin import Backend, hooks, implements
 
 
@@ -18,6 +18,7 @@ def backend() -> Backend:
 
 
 __all__ = [
+    "ESP",
     "SCRATCH",
     "Partition",
     "Table",
