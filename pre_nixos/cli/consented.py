@@ -62,8 +62,6 @@ def with_consent(
 
     `whole` is the command that shows all of a plan that cannot be carried out.
     """
-    from pre_nixos.cli.plan import show_plan
-    from pre_nixos.render.plan import is_done
     from pre_nixos.render.words import kernel_names
 
     require_root(session, "change disks")
@@ -76,10 +74,19 @@ def with_consent(
             *(str(each) for each in plan.objections),
             advice=f"Nothing was changed. `{whole}` shows the whole plan that this speaks against.",
         )
-    if not is_done(plan) and not arguments.consent:
+    return carry_out(plan, consent_to(plan, arguments, session, names), arguments, session, names)
+
+
+def consent_to(plan: Plan, arguments: argparse.Namespace, session: Session, names: Mapping[str, str]) -> str:
+    """Show a plan, if there is anything to do, and give the digest once somebody agreed to it."""
+    from pre_nixos.cli.plan import show_plan
+    from pre_nixos.render.plan import is_done
+
+    if is_done(plan):
+        return plan.digest
+    if not arguments.consent:
         show_plan(plan, session.err, names)
-    consent = plan.digest if is_done(plan) else _consent(plan, arguments, session, names)
-    return carry_out(plan, consent, arguments, session, names)
+    return _consent(plan, arguments, session, names)
 
 
 def require_turn(session: Session) -> None:
@@ -120,6 +127,8 @@ def _ask(plan: Plan, session: Session, names: Mapping[str, str]) -> None:
         session.err.say("What is listed under `What is lost` will be gone for good from:", Style.BAD)
         for disk in losers:
             session.err.say(f"  {full_name(disk, names)}", Style.BAD)
+    elif plan.wanted.scripts:
+        session.err.say("Nothing is lost by this, unless by what its scripts do.", Style.CAUTION)
     else:
         session.err.say("Nothing is lost by this.")
     session.err.write(f"Type {YES} to go on: ")

@@ -59,7 +59,7 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
 
         session.out.write(dump_plan(plan, registry=session.registry).decode() + "\n")
     elif arguments.output == "disko":
-        put_layout(plan.wanted.graph, machine, session)
+        put_layout(plan.wanted.graph, machine, session, plan.wanted.scripts)
     elif arguments.output == "mermaid":
         from pre_nixos.render.mermaid import plan_chart
 
@@ -74,6 +74,7 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
 def show_plan(plan: Plan, screen: Screen, names: Mapping[str, str], *, steps: bool = False) -> None:
     """Show a plan to a person: all of it, or every action with its steps."""
     from pre_nixos.render.plan import NOTHING_TO_DO, PlanText, counted, is_done, loses_content
+    from pre_nixos.render.scripts import will_run
     from pre_nixos.render.text import Span, Style, line
 
     text = PlanText(plan, names=names, width=screen.width, guides=screen.guides)
@@ -88,6 +89,8 @@ def show_plan(plan: Plan, screen: Screen, names: Mapping[str, str], *, steps: bo
         return
     losers = len(loses_content(plan))
     cost = f"{counted(losers, 'disk')} {'loses' if losers == 1 else 'lose'} content" if losers else "nothing is lost"
+    ran = len(list(will_run(plan)))
+    cost += f"; it runs {counted(ran, 'script')}" if ran else ""
     screen.show([(), (Span("Digest: "), Span(plan.digest, Style.NAME), Span(f" ({_size(plan)}; {cost})"))])
 
 

@@ -103,6 +103,8 @@ def wanted_by(arguments: argparse.Namespace, machine: Machine, session: Session)
         return wanted_by_layout(arguments, machine, session)
     if arguments.disk:
         raise Usage("--disk says which disk a name in a layout means, and there is no --layout.")
+    if arguments.allow_hooks:
+        raise Usage("--allow-hooks is about the scripts in a layout, and there is no --layout.")
     from pre_nixos.flow.propose import propose
 
     return at_root(arguments, propose(machine, policy, given(arguments), registry=session.registry))
