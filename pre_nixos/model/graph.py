@@ -125,11 +125,15 @@ class DeviceGraph:
         return layer.usable([self.space(each) for each in self.under(layer)]) or 0
 
     def devices(self, layer: Layer) -> Sequence[Layer]:
-        """Give the nearest layers below that offer a device: what a layer's tools are pointed at."""
-        found: dict[str, Layer] = {}
-        for support in self.under(layer):
-            for each in [support] if support.mark() is not None else self.devices(support):
-                found[each.id] = each
+        """Give the nearest layers below that offer a device: what a layer's tools are pointed at.
+
+        Where some of what it stands on directly do, the others are none of its own: the seed of a btrfs is not touched.
+        """
+        below = self.under(layer)
+        nearest = [each for each in below if each.mark() is not None]
+        if nearest:
+            return nearest
+        found = {each.id: each for support in below for each in self.devices(support)}
         return list(found.values())
 
     def called(self, layer: Layer) -> str:
