@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pre_nixos.flow.patience import Patience
     from pre_nixos.flow.probe import probe
     from pre_nixos.flow.propose import propose
+    from pre_nixos.flow.restraint import released
     from pre_nixos.flow.schedule import schedule
     from pre_nixos.flow.secrets import Asked
     from pre_nixos.flow.verify import verify
@@ -44,6 +45,7 @@ _HOMES = {
     "flow.patience": ("Patience",),
     "flow.probe": ("probe",),
     "flow.propose": ("propose",),
+    "flow.restraint": ("released",),
     "flow.schedule": ("schedule",),
     "flow.secrets": ("Asked",),
     "flow.verify": ("verify",),
@@ -98,6 +100,7 @@ __all__ = [
     "probe",
     "propose",
     "read_layout",
+    "released",
     "schedule",
     "verify",
     "write_layout",

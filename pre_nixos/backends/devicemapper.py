@@ -44,6 +44,9 @@ _MANGLED = re.compile(rb"\\x([0-9a-fA-F]{2})")
 _FIELD = re.compile(r"(?<!\\),")
 _DEVICE = re.compile(r"(?<!\\);")
 
+TABLES = Command(argv=("dmsetup", "table", "--concise"))
+"""Asks for the tables of all devices at once; keys are shown as zeros."""
+
 
 def mangled(name: str) -> str:
     r"""Write a device-mapper name as the kernel is given it, and as sysfs shows it: `a b` is `a\x20b`."""
@@ -95,9 +98,7 @@ def probe(reader: Reader) -> Iterable[Found]:
     seen = survey(reader)
     nodes = [node for node in seen.nodes.values() if "dm/name" in node.attributes]
     strangers = [node for node in nodes if not node.attributes.get("dm/uuid", "").startswith(KNOWN)]
-    targets: Mapping[str, str] = (
-        targets_of(reader.ask(Command(argv=("dmsetup", "table", "--concise"))).stdout) if strangers else {}
-    )
+    targets = targets_of(reader.ask(TABLES).stdout if strangers else "")
     for node in nodes:
         stands_still = suspended(node)
         layer = Mapped(
@@ -114,15 +115,20 @@ def probe(reader: Reader) -> Iterable[Found]:
         yield Found(layer, on=below, fallback=True)
 
 
-def targets_of(tables: str) -> Mapping[str, str]:
-    """Read `dmsetup table --concise`: the kinds of targets in each device's table, by its minor number."""
-    found: dict[str, str] = {}
-    for device in _DEVICE.split(tables.strip()):
+def tables_of(printed: str) -> Mapping[str, Sequence[Sequence[str]]]:
+    """Read what `dmsetup table --concise` prints: the lines of each device's table in words, by its minor number."""
+    found: dict[str, Sequence[Sequence[str]]] = {}
+    for device in _DEVICE.split(printed.strip()):
         fields = _FIELD.split(device)
         if len(fields) > 4:  # name, UUID, minor, flags, and a line of the table in each of the others
-            kinds = [line.split()[2] for line in fields[4:] if len(line.split()) > 2]
-            found[fields[2]] = "+".join(dict.fromkeys(kinds))
+            found[fields[2]] = [line.split() for line in fields[4:]]
     return found
+
+
+def targets_of(printed: str) -> Mapping[str, str]:
+    """Say of what kinds of targets each device's table is made, by its minor number."""
+    tables = tables_of(printed).items()
+    return {minor: "+".join(dict.fromkeys(line[2] for line in lines if len(line) > 2)) for minor, lines in tables}
 
 
 @for_kind(hooks.deactivate, Mapped)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from pre_nixos.backends.superblocks import unused
 from pre_nixos.plugin import (
     MIB,
@@ -58,6 +60,10 @@ LONGEST_LABEL = {"ext4": 16, "ext3": 16, "ext2": 16, "xfs": 12, "vfat": 11}
 NOT_IN_VFAT = frozenset('*?.,;:/\\|+=<>[]"')
 GROWING = ("ext4", "xfs")
 """Types that can be grown."""
+UPPER = frozenset({"vfat", "exfat", "ntfs"})
+"""Types whose UUIDs are read back in capitals."""
+SHORT = 8
+"""Digits of a number of vfat."""
 SMALLEST = {"xfs": 300 * MIB}
 READ_ONLY = ("exfat", "f2fs", "iso9660", "jfs", "nilfs2", "ntfs", "reiserfs", "squashfs", "udf")
 """Types that are recognised, but not made."""
@@ -76,6 +82,13 @@ class Filesystem(Layer, tag="filesystem"):
     unused: Fact[int] = 0
     """Bytes of its device that it does not use."""
 
+    def __post_init__(self) -> None:
+        """UUIDs are the same however they are written."""
+        if self.uuid is not None:
+            short = self.type == "vfat" and len(self.uuid) == SHORT
+            uuid = f"{self.uuid[:4]}-{self.uuid[4:]}" if short else self.uuid
+            msgspec.structs.force_setattr(self, "uuid", uuid.upper() if self.type in UPPER else uuid.lower())
+
     def explains(self) -> frozenset[str]:
         """Its own signature."""
         return frozenset({self.type})
@@ -88,7 +101,7 @@ class Filesystem(Layer, tag="filesystem"):
         self, there: Self
     ) -> tuple[Mismatch, ...]:
         """It is to use all of its device, unless it need not."""
-        found = super().mismatches(there)
+        found = tuple(each for each in super().mismatches(there) if each.field != "label" or self.label or there.label)
         if self.fills and there.unused and there.type in GROWING:
             found = (*found, Mismatch(field="unused", there=human(there.unused), wanted="nothing"))
         return found
@@ -163,11 +176,10 @@ def read_filesystem(content: Fragment, on: Sequence[Handle]) -> None:
     else:
         label = _taken(arguments, LABELS.get(type_, "-L")) or label
         uuid = _taken(arguments, "-i" if type_ == "vfat" else "-U") or uuid
-        if type_ == "vfat" and uuid is not None and len(uuid) == 8:
-            uuid = f"{uuid[:4]}-{uuid[4:]}"
         filesystem = Filesystem(type=type_, label=label, uuid=uuid, arguments=tuple(arguments))
         handle = content.put(on, filesystem)
     content.share("mountpoint", handle)
+    content.share("swapfiles", handle)
 
 
 def _taken(arguments: list[str], option: str) -> str | None:
@@ -213,7 +225,7 @@ def object_to(plan: Plan) -> Iterable[Objection]:
     graph = plan.wanted.graph
     for layer in graph.of(Filesystem):
         verdict = plan.reasons.get(layer.id)
-        if verdict is None or verdict.fate.stays:
+        if verdict is None or not (verdict.fate.makes or _labelled_anew(layer, plan)):
             continue
         if layer.type not in MAKERS:
             yield Objection(
@@ -226,11 +238,20 @@ def object_to(plan: Plan) -> Iterable[Objection]:
             yield Objection(
                 subject=layer.id, text=f"The label {layer.label!r} {fault}.", remedy="Choose another, or none."
             )
+        if verdict.fate.stays:
+            continue
         space = min((size for each in graph.devices(layer) if (size := graph.space(each))), default=None)
         least = SMALLEST.get(layer.type, 0)
         if space is not None and space < least:
             text = f"{layer.type} needs {human(least)}, and {graph.called(graph.devices(layer)[0])} has {human(space)}."
             yield Objection(subject=layer.id, text=text, remedy="Make it larger, or choose another type.")
+
+
+def _labelled_anew(layer: Filesystem, plan: Plan) -> bool:
+    """Whether it stays, and is to have another label than it has."""
+    there = plan.before.get(layer.id)
+    changes = layer.mismatches(there) if isinstance(there, Filesystem) else ()
+    return any(each.field == "label" for each in changes)
 
 
 def _label_faults(layer: Filesystem) -> Iterator[str]:

@@ -31,6 +31,8 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
     """Carry out a plan."""
     if arguments.yes and arguments.plan:
         raise Usage("--yes agrees to a plan made now, not to one from a file; give --consent and its digest.")
+    if arguments.plan and arguments.root:
+        raise Usage("A saved plan says itself where the root is; leave --root out.")
     if arguments.plan and arguments.layout:
         raise Usage("A saved plan says itself what is wanted; leave --layout out.")
     check(arguments)

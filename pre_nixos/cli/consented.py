@@ -27,16 +27,26 @@ def add_consent(parser: Parser) -> None:
     """Add the options by which one agrees, and those that say where the outcome is kept."""
     parser.add_argument("--consent", metavar="DIGEST", help="agree to the plan with this digest, as it was shown")
     parser.add_argument("--yes", action="store_true", help="agree to whatever the plan made now will be")
+    add_keeping(parser)
+
+
+def add_keeping(parser: Parser) -> None:
+    """Add the options that say where the outcome is kept."""
     parser.add_argument("--report", metavar="FILE", help="write down in JSON what was done")
     parser.add_argument("--log", metavar="FILE", help="append every event to this file, a JSON line each")
 
 
 def check(arguments: argparse.Namespace) -> None:
-    """Refuse what cannot be meant, and files that could not be written, before anything is looked at."""
-    from pre_nixos.cli.files import check_writable
-
+    """Refuse what cannot be meant, before anything is looked at."""
     if arguments.yes and arguments.consent:
         raise Usage("Either --yes or --consent, not both.")
+    check_keeping(arguments)
+
+
+def check_keeping(arguments: argparse.Namespace) -> None:
+    """Refuse files that could not be written."""
+    from pre_nixos.cli.files import check_writable
+
     for path in filter(None, (arguments.report, arguments.log)):
         check_writable(path)
 
@@ -57,7 +67,7 @@ def with_consent(
     from pre_nixos.render.words import kernel_names
 
     require_root(session, "change disks")
-    _require_turn(session)
+    require_turn(session)
     machine = look(session)
     plan = plan_for(machine)
     names = kernel_names(machine.graph)
@@ -69,10 +79,10 @@ def with_consent(
     if not is_done(plan) and not arguments.consent:
         show_plan(plan, session.err, names)
     consent = plan.digest if is_done(plan) else _consent(plan, arguments, session, names)
-    return _carry_out(plan, consent, arguments, session, names)
+    return carry_out(plan, consent, arguments, session, names)
 
 
-def _require_turn(session: Session) -> None:
+def require_turn(session: Session) -> None:
     """Refuse at once if another apply runs, instead of after the questions."""
     from pre_nixos.flow.apply import LOCK
     from pre_nixos.host.api import DropLock, TakeLock
@@ -117,9 +127,10 @@ def _ask(plan: Plan, session: Session, names: Mapping[str, str]) -> None:
         raise Complaint("That was not a yes. Nothing was changed.")
 
 
-def _carry_out(
+def carry_out(
     plan: Plan, consent: str, arguments: argparse.Namespace, session: Session, names: Mapping[str, str]
 ) -> int:
+    """Carry out a plan that was agreed to, and say how it ended."""
     from pre_nixos.cli.interrupts import Interrupts
     from pre_nixos.cli.progress import display_on
     from pre_nixos.flow.outcome import Failed

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import TYPE_CHECKING
 
 from pre_nixos.cli.complaint import Complaint, Usage
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Mapping, Sequence
 
     from pre_nixos.cli.parser import Parser
@@ -34,13 +34,15 @@ def add_layout(parser: Parser) -> None:
         help="which disk a name in the layout means, whatever the layout says: serial, WWN, id or by-id link; may be "
         "given again",
     )
-
-
-def add_layout_details(parser: Parser) -> None:
-    """Add the options that only make sense with a layout, and that a policy may have under the same names."""
     parser.add_argument(
-        "--root", metavar="PATH", default=ROOT, help=f"where the described system's root is mounted (default: {ROOT})"
+        "--root", metavar="PATH", type=_absolute, help=f"where the described system's root is (default: {ROOT})"
     )
+
+
+def _absolute(path: str) -> str:
+    if not path.startswith("/") or ".." in path.split("/"):
+        raise argparse.ArgumentTypeError(f"{path!r} is no absolute path")
+    return path
 
 
 def add_check(parser: Parser) -> None:
@@ -71,7 +73,7 @@ def wanted_by_layout(arguments: argparse.Namespace, machine: Machine, session: S
             machine,
             path_of(arguments.layout),
             disks=disks_named(arguments),
-            root=arguments.root,
+            root=arguments.root or ROOT,
             registry=session.registry,
         )
     except InvalidLayout as error:

@@ -21,6 +21,8 @@ COMMANDS = {
     "plan": "show what would be done to get what a policy or a layout wants",
     "apply": "do it",
     "wipe": "remove everything that is on some disks",
+    "mount": "open, assemble and mount what is there, and make nothing",
+    "unmount": "end that",
     "verify": "compare what is there with what is wanted",
     "rehearse": "do it on a virtual twin of the machine first",
     "record": "write down all that this machine answers when it is looked at",
@@ -124,7 +126,6 @@ def _command(name: str, words: Sequence[str], session: Session, *, as_json: bool
 
 def _add_policy(parser: Parser, words: Sequence[str], session: Session) -> str:
     """Add the options of the policy the words name, so that they can be read with the others."""
-    from pre_nixos.cli.layout import add_layout_details
     from pre_nixos.cli.policy import add_options, chosen
     from pre_nixos.flow.propose import find_policy
 
@@ -133,7 +134,6 @@ def _add_policy(parser: Parser, words: Sequence[str], session: Session) -> str:
         return ""  # a saved plan says itself what is wanted
     name = chosen(first)
     if not name:
-        add_layout_details(parser)
         return ""
     policy = find_policy(name, registry=session.registry)
     add_options(parser, policy)
@@ -164,7 +164,7 @@ def _help(words: Sequence[str], session: Session) -> int:
     screen.write(
         "usage: pre-nixos COMMAND [...]\n\n"
         "Takes a machine's disks from whatever is on them to exactly what was asked for.\n"
-        "Only `apply` and `wipe` change anything.\n\n"
+        "Only `apply` and `wipe` change what is on disks.\n\n"
         f"{listed}\n"
         "`pre-nixos COMMAND --help` says more. Every command takes --json.\n"
         "Exit status: 0 done, 1 refused or failed, 2 usage; 3 from `plan --check` if there\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args, get_origin
 
 from pre_nixos.cli.complaint import Usage
 from pre_nixos.cli.layout import add_layout, wanted_by_layout
@@ -72,7 +72,12 @@ def wanted_by(arguments: argparse.Namespace, machine: Machine, session: Session)
         raise Usage("--disk says which disk a name in a layout means, and there is no --layout.")
     from pre_nixos.flow.propose import propose
 
-    return propose(machine, policy, given(arguments), registry=session.registry)
+    return at_root(arguments, propose(machine, policy, given(arguments), registry=session.registry))
+
+
+def at_root(arguments: argparse.Namespace, wanted: Wanted) -> Wanted:
+    """Give what is wanted for the root that was said, if one was."""
+    return wanted.rooted(arguments.root) if arguments.root else wanted
 
 
 def options_of(policy: Policy) -> Sequence[OptionHelp]:
@@ -105,7 +110,9 @@ def default_in_words(option: OptionHelp) -> str:
     """Say what an option is if it is not given."""
     if not option.takes:
         return "on" if option.default else "off"
-    return "" if option.default in (None, "", (), []) else str(option.default)
+    if option.many:
+        return ", ".join(map(str, cast("Sequence[object]", option.default or ())))
+    return "" if option.default in {None, ""} else str(option.default)
 
 
 def _add(group: Any, option: OptionHelp, flag: str) -> None:  # noqa: ANN401 - argparse's groups have no public type

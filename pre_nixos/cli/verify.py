@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pre_nixos.cli.parser import add_machine
-from pre_nixos.cli.policy import add_choice, wanted_by
+from pre_nixos.cli.policy import add_choice, at_root, wanted_by
 from pre_nixos.cli.source import read_machine, read_plan
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
 
     saved = read_plan(arguments.plan, session) if arguments.plan else None
     machine = read_machine(arguments.machine, session)
-    wanted = saved.wanted if saved else wanted_by(arguments, machine, session)
+    wanted = at_root(arguments, saved.wanted) if saved else wanted_by(arguments, machine, session)
     found = shortcomings(machine.graph, wanted)
     if arguments.json:
         session.put_json(

@@ -41,10 +41,12 @@ if TYPE_CHECKING:
     from pre_nixos.host.api import Deed, Host
     from pre_nixos.host.questions import Content
     from pre_nixos.host.record import Recording
+    from pre_nixos.model.difference import Shortcoming
     from pre_nixos.model.machine import Machine
     from pre_nixos.model.plan import Plan
 
 LOCK = f"{STATE_DIRECTORY}/lock"
+_NOT_ALL_THERE = "What could be done without making, changing or removing anything is done, and is not all of it:"
 ROUNDS = 4
 """How often at the most a machine is looked at again before giving up."""
 
@@ -124,6 +126,9 @@ class _Apply:
             self.looks["before.json" if count == 1 else "after.json"] = recorder.recording()
         return machine
 
+    def _schedule(self, machine: Machine, shown: Plan) -> Plan:
+        return schedule(machine, shown.wanted, only=shown.only, registry=self.registry)
+
     def _look_before_removal(self, plan: Plan) -> Sequence[Objection]:
         """Look once more when everything is released and nothing is removed yet; give what speaks against going on."""
         machine = probe(self.host, registry=self.registry)
@@ -140,9 +145,9 @@ class _Apply:
         # An inhibitor that a killed run left behind would blind this look, and everybody else.
         self.host.do(HoldOffAssembly(on=False), {}, {})
         machine = self.look(1)
-        plan = schedule(machine, shown.wanted, registry=self.registry)
+        plan = self._schedule(machine, shown)
         journal = read_journal(self.host)
-        if plan.objections and (plan.actions or plan.looks_again or shortcomings(machine.graph, plan.wanted)):
+        if plan.objections and (plan.actions or plan.looks_again or _short(plan, machine)):
             raise Refused(str(each) for each in plan.objections)
         if plan.actions != shown.actions or plan.fingerprint != shown.fingerprint or plan.digest != shown.digest:
             raise Refused([_stale(shown, plan)])
@@ -155,14 +160,17 @@ class _Apply:
         self._resolve(plan)
         if not isinstance(consent, str) or self.secrets.asked:
             machine = self._unchanged(plan)
-        consented = Consented(
-            digest=digest, purpose=purpose(plan), takes=plan.wanted.takes, suspects=tuple(journal.unfinished)
-        )
-        self.must(AppendLine(path=JOURNAL, line=line(consented)))
+        if not plan.is_harmless:
+            consented = Consented(
+                digest=digest, purpose=purpose(plan), takes=plan.wanted.takes, suspects=tuple(journal.unfinished)
+            )
+            self.must(AppendLine(path=JOURNAL, line=line(consented)))
         try:
             return self._agreed(plan, consent, machine)
         except Refused:
-            if journal.open is None:  # nothing was done by this consent; later it would be for something else
+            if (
+                not plan.is_harmless and journal.open is None
+            ):  # nothing was done by this consent; later it would be for something else
                 self.host.do(AppendLine(path=JOURNAL, line=line(Closed(settled=()))), {}, {})
             raise
 
@@ -191,9 +199,10 @@ class _Apply:
                 self.observer(Noted(text=self.secrets.warnings.pop(0)))
 
     def _nothing_to_do(self, plan: Plan, machine: Machine, journal: Journal) -> Report:
-        short = shortcomings(machine.graph, plan.wanted)
+        short = _short(plan, machine)
         if short:
-            raise Refused(["No plan can make this as wanted; it takes other tools:", *(str(each) for each in short)])
+            why = _NOT_ALL_THERE if plan.is_harmless else "No plan can make this as wanted; it takes other tools:"
+            raise Refused([why, *(str(each) for each in short)])
         if journal.open is not None or journal.unfinished:  # a run that was stopped after the last thing it did
             self._settle(plan, machine, journal)
         return self._report(plan.digest, (), machine, machine)
@@ -201,7 +210,7 @@ class _Apply:
     def _unchanged(self, plan: Plan) -> Machine:
         """Look once more after somebody was asked: that may have taken any time, and anything may have happened."""
         machine = self.look(1)
-        now = schedule(machine, plan.wanted, registry=self.registry)
+        now = self._schedule(machine, plan)
         if (now.actions, now.fingerprint, now.digest) != (plan.actions, plan.fingerprint, plan.digest):
             raise Refused([_stale(plan, now)])
         return machine
@@ -243,7 +252,7 @@ class _Apply:
             wrote = wrote or runner.wrote
             try:
                 machine = self.look(len(rounds) + 1)
-                after = schedule(machine, plan.wanted, registry=self.registry)
+                after = self._schedule(machine, plan)
             except PluginError as error:
                 problem = "\n".join(filter(None, [ended.problem, str(error)]))
                 raise Failed(self._report(rounds[0].plan.digest, tuple(rounds), first, machine, problem)) from error
@@ -287,7 +296,12 @@ class _Apply:
         return report
 
     def _settle(self, plan: Plan, last: Machine, journal: Journal) -> None:
-        """Close the journal: what was begun and is as wanted, or gone, is nobody's worry any more."""
+        """Close the journal: what was begun and is as wanted, or gone, is nobody's worry any more.
+
+        What only uses things says nothing about a run that was stopped while it made them.
+        """
+        if plan.is_harmless:
+            return
         wanted = plan.wanted.graph
         settled = tuple(each for each in journal.unfinished if each in wanted or each not in last.graph)
         self.host.do(AppendLine(path=JOURNAL, line=line(Closed(settled=settled))), {}, {})
@@ -295,14 +309,19 @@ class _Apply:
     def _report(
         self, digest: str, rounds: tuple[Round, ...], first: Machine, last: Machine, problem: str = ""
     ) -> Report:
-        wanted = rounds[-1].plan.wanted if rounds else None
-        short = tuple(shortcomings(last.graph, wanted)) if wanted else ()
+        short = tuple(_short(rounds[-1].plan, last)) if rounds else ()
         if short and not problem:
-            problem = "All actions ran, and yet not everything is as wanted."
+            problem = (
+                _NOT_ALL_THERE
+                if rounds[-1].plan.is_harmless
+                else "All actions ran, and yet not everything is as wanted."
+            )
         advice = (
             "Nothing beyond the disks of the plan was touched. Run the same command again: it looks at the machine as "
             "it is now and goes on from there."
         )
+        if rounds and rounds[-1].plan.is_harmless:
+            advice = "`apply` makes what is missing; `plan` shows what that takes."
         return Report(
             digest=digest,
             rounds=rounds,
@@ -314,6 +333,12 @@ class _Apply:
             seconds=round(time.monotonic() - self.started, 3),
             processes=sum(done.processes for each in rounds for done in each.done),
         )
+
+
+def _short(plan: Plan, machine: Machine) -> Sequence[Shortcoming]:
+    # What a run was stopped while making is trusted once a run has ended well; using it is no such run.
+    distrusted = machine.unfinished if plan.is_harmless else ()
+    return shortcomings(machine.graph, plan.wanted, only=plan.only, distrusted=distrusted)
 
 
 def _is_stuck(rounds: Sequence[Round]) -> bool:

@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from pre_nixos.model.difference import Difference
     from pre_nixos.model.draft import Wanted
     from pre_nixos.model.machine import Machine
+    from pre_nixos.model.plan import Plan
 
 
-def core_objections(machine: Machine, wanted: Wanted, found: Difference, calls: Calls) -> Iterator[Objection]:
+def core_objections(machine: Machine, plan: Plan, found: Difference, calls: Calls) -> Iterator[Objection]:
     """Find everything that forbids a plan, whatever technologies are in it."""
-    yield from _about_disks(machine, wanted)
+    wanted = plan.wanted
+    yield from _about_disks(machine, wanted, harmless=plan.is_harmless)
     yield from _about_erasing(wanted)
     yield from _about_straddlers(machine, found)
     yield from _about_the_incomplete(machine, found)
@@ -31,8 +33,8 @@ def core_objections(machine: Machine, wanted: Wanted, found: Difference, calls: 
     yield from _about_what_nobody_makes(wanted, found, calls)
 
 
-def _about_disks(machine: Machine, wanted: Wanted) -> Iterator[Objection]:
-    if not machine.boot_medium.determined and set(wanted.takes) - set(wanted.named):
+def _about_disks(machine: Machine, wanted: Wanted, *, harmless: bool) -> Iterator[Objection]:
+    if not harmless and not machine.boot_medium.determined and set(wanted.takes) - set(wanted.named):
         yield Objection(
             subject="",
             text="It could not be determined what this system runs from, so no disk can be ruled out.",
@@ -49,6 +51,8 @@ def _about_disks(machine: Machine, wanted: Wanted) -> Iterator[Objection]:
                 text=f"{disk.title} shows up more than once, or cannot be told from another: one disk seen twice?",
                 remedy="Leave one path to it, or set up multipath.",
             )
+        if harmless:
+            continue
         if id_ in machine.boot_medium.disks:
             yield Objection(subject=id_, text=f"This system runs from {disk.title}: {machine.boot_medium.how}.")
         elif disk.device.read_only:

@@ -13,11 +13,12 @@ import msgspec
 
 from pre_nixos.flow.blank import erasures
 from pre_nixos.flow.objections import core_objections
+from pre_nixos.flow.restraint import restrained, still_used, to_release
 from pre_nixos.hooks import specs
 from pre_nixos.hooks.calls import Calls
 from pre_nixos.hooks.registry import PluginError, installed
 from pre_nixos.model.action import Action, Objection, Replace, Verb
-from pre_nixos.model.difference import Difference, Fate, clashes, difference
+from pre_nixos.model.difference import Difference, Fate, clashes, difference, only_use
 from pre_nixos.model.layer import Disk, Layer, Role, State, roles
 from pre_nixos.model.plan import Plan, before_of, consent_digest, fingerprint
 
@@ -35,14 +36,14 @@ def schedule(
 ) -> Plan:
     """Plan the way from what is there to what is wanted.
 
-    With `only={Verb.ACTIVATE}` nothing but activation is planned, which cannot destroy. A plan that must not be carried
-    out says so in its `objections`.
+    With `only={Verb.ACTIVATE}` nothing but activation is planned, which cannot destroy; with `only={Verb.DEACTIVATE}`
+    and `released(wanted)` nothing but the way back. A plan that must not be carried out says so in its `objections`.
     """
     calls = Calls(registry or installed())
-    found, changes = _decide(machine, wanted, calls)
+    found, changes = _decide(machine, wanted, calls, only)
     there = machine.graph
     going = [layer for layer in there.layers() if (fate := found.fate(layer.id)) and fate.removes]
-    releases = _Releases(there, going, found, calls)
+    releases = _Releases(there, [*going, *to_release(there, wanted.graph)], found, calls)
     removals = _Removals(there, going, calls, releases)
     makings = _makings(there, wanted.graph, found, calls, changes)
     actions, edges = _chosen(
@@ -52,19 +53,22 @@ def schedule(
     draft = Plan(
         before=before,
         wanted=wanted,
+        only=tuple(each for each in Verb if each in only),
         actions=tuple(actions),
         edges=tuple(edges),
         reasons=found.verdicts,
         fingerprint=fingerprint(before),
     )
-    stuck = [*releases.stuck, *removals.stuck] if Verb.TEARDOWN in only else []
-    said = [*core_objections(machine, wanted, found, calls), *stuck, *calls.objections(draft)]
+    stuck = [*releases.stuck, *removals.stuck] if Verb.TEARDOWN in only else still_used(draft, there)
+    said = [*core_objections(machine, draft, found, calls), *stuck, *calls.objections(draft)]
     return msgspec.structs.replace(
-        draft, objections=tuple(dict.fromkeys(said)), digest=consent_digest(wanted, draft.losses())
+        draft, objections=tuple(dict.fromkeys(said)), digest=consent_digest(wanted, draft.losses(), draft.only)
     )
 
 
-def _decide(machine: Machine, wanted: Wanted, calls: Calls) -> tuple[Difference, Mapping[str, Sequence[Action]]]:
+def _decide(
+    machine: Machine, wanted: Wanted, calls: Calls, only: Collection[Verb]
+) -> tuple[Difference, Mapping[str, Sequence[Action]]]:
     """Ask the owners of what changed, until nobody declines; whatever was declined is made anew."""
     declined: dict[str, str] = {}
     while True:
@@ -80,9 +84,10 @@ def _decide(machine: Machine, wanted: Wanted, calls: Calls) -> tuple[Difference,
                 refused[id_] = answer.why
             else:
                 changes[id_] = answer
-        refused |= clashes(found, machine.graph)
+        if not only_use(only):
+            refused |= clashes(found, machine.graph)
         if not refused:
-            return found, changes
+            return (restrained(found, machine.graph, wanted.graph) if only_use(only) else found), changes
         declined |= refused
 
 
@@ -179,7 +184,9 @@ def _leaves_first(layers: Sequence[Layer], graph: DeviceGraph) -> Iterable[Layer
             yield going[id_]
 
     leaves = sorted(
-        (each for each in layers if _leaf(each, graph)), key=lambda layer: (layer.segment, layer.since), reverse=True
+        (each for each in layers if _leaf(each, graph)),
+        key=lambda layer: (-layer.buried, layer.segment, layer.since),
+        reverse=True,
     )
     for leaf in leaves:
         beside = (each for support in graph.on(leaf.id) for each in graph.standing_on(support))
@@ -207,11 +214,16 @@ def _makings(
     actions: list[Action] = []
     leaves = sorted((each for each in wanted.layers() if _leaf(each, wanted)), key=lambda layer: layer.segment)
     inactive = {layer.id for layer in there.layers() if layer.state is State.INACTIVE}
+    awaited: set[str] = set()
+    """What leaves will occupy once it can be told whether they are there: nothing is put inside before."""
     for layer in [*(each for each in wanted.layers() if not _leaf(each, wanted)), *leaves]:
         fate = found.fate(layer.id)
         if isinstance(layer, Disk):
             continue  # a disk that is not there is objected to; nobody can make one
-        if fate is None or fate in {Fate.UNSEEN, Fate.STRADDLING} or _container(layer, wanted) is not None:
+        if layer.ephemeral and (fate is Fate.UNSEEN or not awaited.isdisjoint(layer.within())):
+            awaited |= layer.occupies()
+            continue
+        if fate is None or fate in {Fate.UNSEEN, Fate.STRADDLING, Fate.LEFT} or _container(layer, wanted) is not None:
             continue
         if fate.makes:
             if not calls.can(specs.activate if layer.ephemeral else specs.format, layer):

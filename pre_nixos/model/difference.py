@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from pre_nixos.model.action import Verb
 from pre_nixos.model.data import Data
 from pre_nixos.model.layer import Disk, Layer, State
 
@@ -31,6 +32,8 @@ class Fate(StrEnum):
     """Stays, but members of it are missing: making it anew would lose what the others still hold."""
     STRADDLING = "straddling"
     """Would go, but stands partly on disks the plan does not speak for."""
+    LEFT = "left"
+    """Is not as wanted, and stays so: the plan is one that makes, changes and removes nothing."""
 
     @property
     def removes(self) -> bool:
@@ -90,7 +93,7 @@ def difference(
     for layer, on, _ in wanted.graph.entries():
         present = there.get(layer.id) if layer.id not in foreign else None
         if present is None:
-            fate, why = _fate_of_what_is_not_there(on, there, verdicts)
+            fate, why = _fate_of_what_is_not_there(layer, on, there, verdicts)
         else:
             fate, why = _wanted_fate(layer, on, present, there, verdicts, distrusted, replace)
         verdicts[layer.id] = Verdict(layer=layer.id, fate=fate, why=why)
@@ -111,8 +114,10 @@ def difference(
 
 
 def _fate_of_what_is_not_there(
-    supports: Sequence[str], there: DeviceGraph, verdicts: Mapping[str, Verdict]
+    layer: Layer, supports: Sequence[str], there: DeviceGraph, verdicts: Mapping[str, Verdict]
 ) -> tuple[Fate, str]:
+    if layer.ephemeral and layer.state is State.INACTIVE:
+        return Fate.KEPT, "it is not in use, as wanted"
     hidden = next((each for each in supports if _hides(each, there, verdicts)), None)
     if hidden is not None:
         return Fate.UNSEEN, f"{hidden} must be active before it can be told whether this is there"
@@ -230,7 +235,7 @@ def _containers(there: DeviceGraph, wanted: DeviceGraph, verdicts: dict[str, Ver
                 said.setdefault(container, []).append(f"{layer.id} is to go")
     for container, changes in said.items():
         verdict = verdicts.get(container)
-        if verdict is not None and verdict.fate.stays:
+        if verdict is not None and verdict.fate.stays and container in there:
             why = "; ".join(([verdict.why] if verdict.fate is Fate.CHANGED else []) + changes)
             verdicts[container] = Verdict(layer=container, fate=Fate.CHANGED, why=why)
 
@@ -253,18 +258,41 @@ class Shortcoming(Data):
         return f"{self.layer}: {self.text}"
 
 
-def shortcomings(there: DeviceGraph, wanted: Wanted) -> Sequence[Shortcoming]:
-    """List everything in which what is there is not what is wanted; empty when it is."""
+def shortcomings(
+    there: DeviceGraph, wanted: Wanted, *, only: Collection[Verb] = tuple(Verb), distrusted: Collection[str] = ()
+) -> Sequence[Shortcoming]:
+    """List everything in which what is there is not what is wanted; empty when it is.
+
+    With `only` it is what a plan of these verbs would be expected to reach.
+    """
     found: list[Shortcoming] = []
-    for id_, verdict in difference(there, wanted).verdicts.items():
-        present = there.get(id_)
-        if verdict.fate is not Fate.KEPT:
+    for id_, verdict in difference(there, wanted, distrusted=distrusted).verdicts.items():
+        if only_use(only) and not _is_of_use(id_, verdict, wanted, only):
+            continue
+        present, wish = there.get(id_), wanted.graph.get(id_)
+        if wish is not None and wish.state is State.INACTIVE:
+            if present is not None and present.state is State.ACTIVE:
+                found.append(Shortcoming(layer=id_, text="is in use"))
+        elif verdict.fate is not Fate.KEPT:
             found.append(Shortcoming(layer=id_, text=_short_of(verdict)))
-        elif present is not None and id_ in wanted.graph:
-            if present.state is State.INACTIVE and wanted.graph[id_].state is State.ACTIVE:
+        elif present is not None and wish is not None:
+            if present.state is State.INACTIVE and wish.state is State.ACTIVE:
                 found.append(Shortcoming(layer=id_, text="is there but not active"))
-            if not present.health.satisfies:
+            if not present.health.satisfies and not only_use(only):
                 found.append(
                     Shortcoming(layer=id_, text=f"is {present.health}: {present.remark or 'see its own tools'}")
                 )
     return found
+
+
+def only_use(verbs: Collection[Verb]) -> bool:
+    """Whether these are only about what is in use: then nothing can be lost."""
+    return all(each.loses_nothing for each in verbs)
+
+
+def _is_of_use(id_: str, verdict: Verdict, wanted: Wanted, only: Collection[Verb]) -> bool:
+    """Whether it matters to what is to be in use, or not to be."""
+    wish = wanted.graph.get(id_)
+    if wish is None or (wish.state is not State.INACTIVE and Verb.ACTIVATE not in only):
+        return False
+    return wish.ephemeral or verdict.fate not in {Fate.CHANGED, Fate.PARTIAL}

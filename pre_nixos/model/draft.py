@@ -46,6 +46,13 @@ class Wanted(Data):
     erase: Erasure | None = None
     """For disks that nothing is wanted on."""
 
+    def rooted(self, root: str) -> Wanted:
+        """Give the same for a system whose root is at this directory: `/` for the one that runs, often `/mnt` else."""
+        layers = list(self.graph.layers())
+        positions = {layer.id: position for position, layer in enumerate(layers)}
+        entries = [(layer.rooted(root), tuple(positions[each] for each in self.graph.on(layer.id))) for layer in layers]
+        return msgspec.structs.replace(self, graph=assemble(entries))
+
 
 class Handle(Data):
     """A layer in a draft, to put others on."""

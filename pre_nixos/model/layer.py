@@ -120,6 +120,11 @@ class Layer(Data, tag_field="kind"):
         return 0
 
     @property
+    def buried(self) -> int:
+        """How many other uses must end before this one can be got at."""
+        return 0
+
+    @property
     def alone(self) -> str:
         """What tells it from others of its kind when it stands on nothing, or on several layers."""
         return self.segment
@@ -150,6 +155,10 @@ class Layer(Data, tag_field="kind"):
         """Name what only one thing on a machine can have, such as `vg:main`, `mapper:main-slash` or `at:/mnt`."""
         return frozenset()
 
+    def within(self) -> frozenset[str]:
+        """Name what must be there first, if it is wanted at all: of what others occupy, that in which this lies."""
+        return frozenset()
+
     def opened_with(self) -> tuple[str, ...]:
         """Name the secrets it takes to activate it, by reference, so that a person is asked before anything begins."""
         return ()
@@ -165,6 +174,11 @@ class Layer(Data, tag_field="kind"):
 
     def rehearsed(self) -> Self:
         """Give what is made in its place where it is only rehearsed: with what it takes and nobody there can know."""
+        return self
+
+    def rooted(self, root: str) -> Self:
+        """Give the same for a system whose root is at another directory, where that makes a difference."""
+        del root
         return self
 
     def grown(self, graph: DeviceGraph) -> Sequence[Step]:

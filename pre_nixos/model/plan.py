@@ -9,13 +9,13 @@ import msgspec
 
 from pre_nixos.model.action import Action, Objection, Verb
 from pre_nixos.model.data import Data
-from pre_nixos.model.difference import Fate, Verdict
+from pre_nixos.model.difference import Fate, Verdict, only_use
 from pre_nixos.model.draft import Wanted
 from pre_nixos.model.graph import DeviceGraph
 from pre_nixos.model.layer import Disk, Layer, State, anonymous, without_passing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 PLAN_VERSION = 1
 
@@ -31,6 +31,8 @@ class Plan(Data):
     before: DeviceGraph
     """What stands on the disks it speaks for."""
     wanted: Wanted
+    only: tuple[Verb, ...] = tuple(Verb)
+    """The verbs it was to make do with."""
     actions: tuple[Action, ...] = ()
     edges: tuple[tuple[int, int], ...] = ()
     """Pairs of positions in `actions`: the second needs the first."""
@@ -47,6 +49,11 @@ class Plan(Data):
     def looks_again(self) -> bool:
         """Whether something can be told only after part of it is done; what follows then needs no less consent."""
         return any(verdict.fate is Fate.UNSEEN for verdict in self.reasons.values())
+
+    @property
+    def is_harmless(self) -> bool:
+        """Whether it is only about what is in use: then it cannot lose anything, whatever it is pointed at."""
+        return only_use(self.only)
 
     def explain(self, layer: str) -> str:
         """Say what becomes of a layer and why. Raises KeyError for one the plan does not speak of."""
@@ -83,9 +90,10 @@ def fingerprint(before: DeviceGraph) -> str:
     return _digest(_written(before))
 
 
-def consent_digest(wanted: Wanted, losses: Mapping[str, Sequence[Layer]]) -> str:
+def consent_digest(wanted: Wanted, losses: Mapping[str, Sequence[Layer]], only: Collection[Verb] = tuple(Verb)) -> str:
     """Digest what a person is asked: the wanted graph, the disks by identity and the content that goes from each."""
     rest = {
+        **({} if set(only) == set(Verb) else {"only": sorted(only)}),
         "takes": list(wanted.takes),
         "named": list(wanted.named),
         "erase": wanted.erase,

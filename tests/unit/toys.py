@@ -91,6 +91,9 @@ class Use(Layer, tag="toy.use"):
     def occupies(self) -> frozenset[str]:
         return frozenset({f"at:{self.at}"})
 
+    def within(self) -> frozenset[str]:
+        return frozenset({f"at:{self.at.rpartition('/')[0]}"})
+
 
 class Fixed(Layer, tag="toy.fixed"):
     """A kind that can be read and not removed."""

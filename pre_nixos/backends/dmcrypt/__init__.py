@@ -1,11 +1,11 @@
 """Encrypted devices: LUKS volumes, open or closed, and plain dm-crypt mappings."""
 
-from pre_nixos.backends.dmcrypt.activate import open_volume
+from pre_nixos.backends.dmcrypt.activate import open_anew, open_volume
 from pre_nixos.backends.dmcrypt.deactivate import close, close_plain
 from pre_nixos.backends.dmcrypt.disko import read_luks, write_luks, write_plain
 from pre_nixos.backends.dmcrypt.format import make, make_plain
-from pre_nixos.backends.dmcrypt.kinds import Luks, Plain
-from pre_nixos.backends.dmcrypt.modify import change
+from pre_nixos.backends.dmcrypt.kinds import Forgotten, Luks, Plain
+from pre_nixos.backends.dmcrypt.modify import change, change_plain
 from pre_nixos.backends.dmcrypt.objections import object_to
 from pre_nixos.backends.dmcrypt.probe import find
 from pre_nixos.backends.dmcrypt.teardown import HEADERS, erase, erase_plain
@@ -20,10 +20,12 @@ def backend() -> Backend:
 
 __all__ = [
     "HEADERS",
+    "Forgotten",
     "Luks",
     "Plain",
     "backend",
     "change",
+    "change_plain",
     "close",
     "close_plain",
     "erase",
@@ -32,6 +34,7 @@ __all__ = [
     "make",
     "make_plain",
     "object_to",
+    "open_anew",
     "open_volume",
     "read_luks",
     "write_luks",

@@ -22,7 +22,7 @@ def close(layer: Luks, graph: DeviceGraph) -> Sequence[Action]:
 @for_kind(hooks.deactivate, Plain)
 def close_plain(layer: Plain, graph: DeviceGraph) -> Sequence[Action]:
     """Close it; its key leaves the kernel's memory."""
-    return _close(layer, layer.mapper, graph)
+    return _close(layer, layer.mapper or "", graph)
 
 
 def _close(layer: Luks | Plain, mapper: str, graph: DeviceGraph) -> Sequence[Action]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from pre_nixos.backends.dmcrypt.activate import CIPHER, KEY_SIZE
 from pre_nixos.backends.dmcrypt.kinds import Luks, Plain
 from pre_nixos.plugin import for_kind, for_type, hooks
 
@@ -37,14 +38,13 @@ def read_luks(content: Fragment, on: Sequence[Handle]) -> None:
     name = content.text("name", needed=True)
     settings = content.child("settings")
     keys = _keys(content, settings, name or content.path)
-    discards = settings is not None and settings.flag("allowDiscards")
-    unqueued = settings is not None and settings.flag("bypassWorkqueues")
+    discards, unqueued = _said(settings, "allowDiscards"), _said(settings, "bypassWorkqueues")
     if settings is not None:
         settings.pass_over()  # the others are for the system that opens it at boot
     fields, arguments = _format_arguments(content)
     opening = list(content.words("extraOpenArgs"))
-    discards = discards or DISCARDS in opening
-    unqueued = unqueued or set(UNQUEUED) <= set(opening)
+    discards = discards or (True if DISCARDS in opening else discards)
+    unqueued = unqueued or (True if set(UNQUEUED) <= set(opening) else unqueued)
     plain = {DISCARDS, "--persistent", *(UNQUEUED if unqueued else ())}
     opening = [each for each in opening if each not in plain]
     for each in {*arguments, *opening} & set(KEYED):
@@ -63,6 +63,11 @@ def read_luks(content: Fragment, on: Sequence[Handle]) -> None:
             **fields,  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - each was read as what its field is
         )
     content.content(handle)
+
+
+def _said(settings: Fragment | None, key: str) -> bool | None:
+    """Give what is said about how it is to be open, if anything is."""
+    return settings.flag(key) if settings is not None and settings.has(key) else None
 
 
 def _keys(content: Fragment, settings: Fragment | None, name: str) -> tuple[str, ...]:
@@ -126,9 +131,9 @@ def write_luks(layer: Luks, sheet: Sheet) -> Mapping[str, object]:
     if layer.mapper is None:
         return {}  # nobody knows what it would be opened as
     settings = {
-        key: True
+        key: said
         for key, said in (("allowDiscards", layer.allow_discards), ("bypassWorkqueues", layer.bypass_workqueues))
-        if said
+        if said is not None
     }
     keys, key_file = _written_keys(layer)
     arguments: list[str] = []
@@ -156,11 +161,11 @@ def write_luks(layer: Luks, sheet: Sheet) -> Mapping[str, object]:
 def write_plain(layer: Plain, sheet: Sheet) -> Mapping[str, object]:
     """Write swap that is encrypted with a key nobody keeps; nothing else of this kind has words in layouts."""
     inside = sheet.content(layer).get("content")
-    usual = Plain(mapper=layer.mapper, allow_discards=layer.allow_discards)
-    if not isinstance(inside, dict) or (layer.cipher, layer.key_size) != (usual.cipher, usual.key_size):
+    unusual = layer.cipher not in {None, CIPHER} or layer.key_size not in {None, KEY_SIZE}
+    if not isinstance(inside, dict) or unusual or layer.mapper is None:
         return {}
     table = cast("dict[str, object]", inside)
-    if table["type"] != "swap" or layer.allow_discards is not (table.get("discardPolicy") is not None):
+    if table["type"] != "swap" or bool(layer.allow_discards) is not (table.get("discardPolicy") is not None):
         return {}
     return {**table, "randomEncryption": True, "mapper": layer.mapper}
 

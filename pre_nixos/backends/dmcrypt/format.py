@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pre_nixos.backends.dmcrypt.activate import opening
+from pre_nixos.backends.dmcrypt.activate import opening, opening_anew
 from pre_nixos.backends.dmcrypt.kinds import Luks, Plain
 from pre_nixos.plugin import (
     WINDOWS,
     Action,
-    Await,
     Node,
     RequireBlank,
     RequireFree,
@@ -67,18 +66,10 @@ def make_plain(layer: Plain, graph: DeviceGraph) -> Sequence[Action]:
     """Prove blank, open it with a key from nowhere, and clear its ends: what lay there before decrypts to noise."""
     device = graph.devices(layer)[0]
     node, opened = Node(layer=device.id), Node(layer=layer.id)
-    discards = ("--allow-discards",) if layer.allow_discards else ()
-    cipher = ("--cipher", layer.cipher, "--key-size", str(layer.key_size), *discards)
     steps: tuple[Step, ...] = (
         RequireFree(target=node),
         RequireBlank(target=node),
-        Run(
-            argv=(
-                *("cryptsetup", "open", "--type", "plain", *cipher, "--key-file", "/dev/urandom"),
-                *("--", node, layer.mapper),
-            )
-        ),
-        Await(target=opened),
+        *opening_anew(layer, node),
         Zero(target=opened, ranges=WINDOWS),
     )
     summary = f"encrypt {graph.called(device)} with a key that nobody keeps, open as {layer.mapper}"
@@ -89,7 +80,7 @@ def adding(layer: Luks, opens: str, key: str, node: Node) -> Run:
     """Give a volume one more key."""
     return Run(
         argv=(
-            *("cryptsetup", "luksAddKey", "--batch-mode", *_cost(layer), "--key-file", "-"),
+            *("cryptsetup", "luksAddKey", "--batch-mode", *cost(layer), "--key-file", "-"),
             *(node, Secret(reference=key, new=True)),
         ),
         stdin=Secret(reference=opens),
@@ -106,10 +97,11 @@ def _header(layer: Luks) -> tuple[str, ...]:
         "--key-size": layer.key_size,
         "--sector-size": layer.sector_size,
     }
-    return (*_words(said), *_cost(layer))
+    return (*_words(said), *cost(layer))
 
 
-def _cost(layer: Luks) -> tuple[str, ...]:
+def cost(layer: Luks) -> tuple[str, ...]:
+    """Give the arguments that say what trying one passphrase is to cost."""
     said = {
         "--pbkdf": layer.pbkdf,
         "--iter-time": layer.iter_time,

@@ -69,6 +69,8 @@ def second_version(data: bytes) -> Header:
         if not slots:
             return basics
         first: Mapping[str, Any] = slots[min(slots, key=int)]
-        return msgspec.structs.replace(basics, key_size=first["key_size"] * 8, pbkdf=first["kdf"]["type"])
+        # With checksums of the data a part of the key is for these.
+        key_size = None if "integrity" in segment else first["key_size"] * 8
+        return msgspec.structs.replace(basics, key_size=key_size, pbkdf=first["kdf"]["type"])
     except (msgspec.DecodeError, LookupError, TypeError, ValueError, AttributeError, StopIteration):
         return Header()

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 import msgspec
 
 from pre_nixos.backends.devicemapper import mangled
-from pre_nixos.plugin import MIB, Fact, How, Layer, Mismatch, Name, Passing, Run, Secret, human
+from pre_nixos.plugin import MIB, Fact, How, Layer, Mismatch, Passing, Run, Secret, State, human
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pre_nixos.plugin import DeviceGraph, Step
+    from pre_nixos.plugin import DeviceGraph, Node, Step
 
 SIGNATURE = "crypto_LUKS"
 SCHEMES = ("file:", "keyfile:", "env:", "fd:", "prompt:")
@@ -49,9 +49,9 @@ class Luks(Layer, tag="luks"):
     """Threads that trying one takes."""
     arguments: How[tuple[str, ...]] = ()
     """Further arguments for the program that makes it."""
-    allow_discards: How[bool] = False
+    allow_discards: bool | None = None
     """Whether what is discarded inside is discarded below, which shows where nothing is."""
-    bypass_workqueues: How[bool] = False
+    bypass_workqueues: bool | None = None
     """Whether reads and writes are encrypted at once instead of in a queue, which suits fast disks."""
     open_arguments: How[tuple[str, ...]] = ()
     """Further arguments for opening it."""
@@ -106,14 +106,14 @@ class Luks(Layer, tag="luks"):
     def mismatches(  # pyright: ignore[reportIncompatibleMethodOverride] - Self is the same class in both
         self, there: Self
     ) -> tuple[Mismatch, ...]:
-        """A closed volume has no name, and of a header that was not read nothing is known: neither speaks against it.
+        """A closed volume is not open in any way, and of a header that was not read nothing is known.
 
         Keys are counted: which of them open it only trying would tell. More than are listed may have been added since.
         """
         found = [
             each
             for each in super().mismatches(there)
-            if each.field not in {"mapper", *_IN_HEADER} or getattr(there, each.field) is not None
+            if each.field not in {*WHILE_OPEN, *_IN_HEADER} or getattr(there, each.field) is not None
         ]
         if 0 < there.slots < len(self.keys):
             found.append(Mismatch(field="keys", there=str(there.slots), wanted=str(len(self.keys))))
@@ -138,37 +138,66 @@ def resizing(layer: Luks) -> Run:
     return Run(argv=argv, stdin=Secret(reference=(layer.keys or ("",))[0]))
 
 
+WHILE_OPEN = ("mapper", "allow_discards", "bypass_workqueues")
+"""What only one that is open has."""
 _IN_HEADER = ("cipher", "key_size", "sector_size", "pbkdf")
+
+
+@runtime_checkable
+class Forgotten(Protocol):
+    """What a layer offers whose content is gone, and not missed, every time the mapping below it was closed."""
+
+    def made_again(self, node: Node) -> Sequence[Step]:
+        """Give the steps that make it on a mapping that was just opened with a key nobody keeps."""
+        ...
 
 
 class Plain(Layer, tag="crypt-plain"):
     """A dm-crypt mapping without a header: closed, nothing tells it from random bytes.
 
-    It is made with a key that nobody knows and nobody keeps, for what need not outlive a boot, such as swap.
+    It is made with a key that nobody knows and nobody keeps, for what need not outlive a boot, such as swap. A
+    partition of the type `scratch` is for nothing else: by that one that is closed is known.
     """
 
-    mapper: Name[str]
-    cipher: How[str] = "aes-xts-plain64"
-    key_size: How[int] = 512
+    mapper: str | None = None
+    """Its name below /dev/mapper while it is open."""
+    cipher: str | None = None
+    key_size: int | None = None
     """Bits."""
-    allow_discards: How[bool] = False
+    allow_discards: bool | None = None
     suspended: Passing[bool] = False
 
     def describe(self) -> str:
-        """What it is; there is nothing more to say."""
-        return "encrypted without a header"
+        """What it is, and the name it is open under."""
+        if self.state is State.INACTIVE:
+            return "encrypted with a key that nobody kept"
+        return "encrypted without a header" + (f", open as {self.mapper}" if self.mapper else "")
+
+    def label_for_uuid(self) -> str:
+        """Several may be parts of one device, and have nothing but their names to be told apart by."""
+        return self.mapper or ""
 
     def occupies(self) -> frozenset[str]:
         """The name it is open under."""
-        return frozenset({f"mapper:{self.mapper}"})
+        return frozenset({f"mapper:{self.mapper}"} if self.mapper else ())
 
     def mark(self) -> Mapping[str, str]:
         """The name it is open under."""
-        return {"dm/name": mangled(self.mapper)}
+        return {"dm/name": mangled(self.mapper)} if self.mapper else {"dm/uuid": "*"}
+
+    def mismatches(  # pyright: ignore[reportIncompatibleMethodOverride] - Self is the same class in both
+        self, there: Self
+    ) -> tuple[Mismatch, ...]:
+        """A closed one is not open in any way."""
+        return tuple(each for each in super().mismatches(there) if getattr(there, each.field) is not None)
+
+    def rehearsed(self) -> Self:
+        """It is opened, which it need not have been."""
+        return msgspec.structs.replace(self, mapper=self.mapper or f"rehearsed-{self.id.replace('/', '-')}")
 
     def usable(self, below: Sequence[int]) -> int:
         """All of it."""
         return below[0] if below else 0
 
 
-__all__ = ["DATA_OFFSET", "SIGNATURE", "Luks", "Plain"]
+__all__ = ["DATA_OFFSET", "SIGNATURE", "Forgotten", "Luks", "Plain"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pre_nixos.backends.dmcrypt.kinds import DATA_OFFSET, Luks, Plain
-from pre_nixos.plugin import Action, Objection, Plan, Verb, hooks, human, implements
+from pre_nixos.plugin import Action, Objection, Plan, Run, Verb, hooks, human, implements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -14,6 +14,8 @@ LONGEST_LABEL = 47
 """Bytes; cryptsetup fails with a longer one, when what was there before is gone already."""
 LONGEST_NAME = 127
 SECTORS = (512, 1024, 2048, 4096)
+PARTS = 3
+"""Of the name of a cipher: what is left out is added when it is made, and read back with it."""
 PBKDFS = ("argon2id", "argon2i", "pbkdf2")
 
 
@@ -26,15 +28,21 @@ def object_to(plan: Plan) -> Iterable[Objection]:
     for layer in plan.wanted.graph.of(Luks):
         verbs = {each.verb for each in acting.get(layer.id, ())}
         if verbs & {Verb.FORMAT, Verb.ACTIVATE, Verb.MODIFY}:
-            for text, remedy in _of_every_volume(layer, opens=bool(verbs & {Verb.FORMAT, Verb.ACTIVATE})):
+            keyed = any(_takes_a_key(each) for each in acting[layer.id])
+            opens = bool(verbs & {Verb.FORMAT, Verb.ACTIVATE})
+            for text, remedy in _of_every_volume(layer, keyed=keyed, opens=opens):
                 yield Objection(subject=layer.id, text=f"{_called(layer, plan)}: {text}.", remedy=remedy)
         if Verb.FORMAT in verbs:
             for text, remedy in _of_a_new_one(layer, plan):
                 yield Objection(subject=layer.id, text=f"{_called(layer, plan)}: {text}.", remedy=remedy)
     for plain in plan.wanted.graph.of(Plain):
-        if any(each.verb is Verb.FORMAT for each in acting.get(plain.id, ())):
-            for text, remedy in _about_the_name(plain.mapper):
+        if any(each.verb in {Verb.FORMAT, Verb.ACTIVATE} for each in acting.get(plain.id, ())):
+            for text, remedy in _about_the_name(plain.mapper or ""):
                 yield Objection(subject=plain.id, text=f"{plain.title}: {text}.", remedy=remedy)
+
+
+def _takes_a_key(action: Action) -> bool:
+    return any(isinstance(step, Run) and step.stdin is not None for step in action.steps)
 
 
 def _about_the_name(name: str) -> Iterator[tuple[str, str]]:
@@ -46,9 +54,10 @@ def _called(layer: Luks, plan: Plan) -> str:
     return f"{layer.describe()} on {plan.wanted.graph.called(plan.wanted.graph.under(layer)[0])}"
 
 
-def _of_every_volume(layer: Luks, *, opens: bool) -> Iterator[tuple[str, str]]:
-    if opens and not layer.keys:
-        yield "it has no key to be opened with", "Name where one is to come from, such as `prompt:` or `file:/path`."
+def _of_every_volume(layer: Luks, *, keyed: bool, opens: bool) -> Iterator[tuple[str, str]]:
+    if keyed and not layer.keys:
+        what = "opened" if opens else "changed"
+        yield f"it has no key to be {what} with", "Name where one is to come from, such as `prompt:` or `file:/path`."
     name = layer.mapper
     if name is None:
         if opens:
@@ -69,6 +78,9 @@ def _of_a_new_one(layer: Luks, plan: Plan) -> Iterator[tuple[str, str]]:
         yield "LUKS1 encrypts sectors of 512 bytes", "Leave the size out, or make it LUKS2."
     if layer.version == "1" and (layer.pbkdf or "pbkdf2") != "pbkdf2":
         yield "LUKS1 knows no pbkdf but pbkdf2", "Leave it out, or make it LUKS2."
+    if layer.cipher is not None and len(layer.cipher.split("-")) != PARTS:
+        remedy = "Write cipher, mode and IV, such as aes-xts-plain64."
+        yield f"{layer.cipher!r} is not all of a cipher's name, by which it could be compared later", remedy
     if layer.pbkdf is not None and layer.pbkdf not in PBKDFS:
         yield f"there is no pbkdf {layer.pbkdf!r}", f"Choose one of {', '.join(PBKDFS)}."
     if layer.sector_size is not None and layer.sector_size not in SECTORS:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pre_nixos.backends.devicemapper import SUSPENDED, plain, suspended
+from pre_nixos.backends.devicemapper import SUSPENDED, TABLES, plain, suspended, tables_of
 from pre_nixos.backends.dmcrypt.header import Header, read_header
 from pre_nixos.backends.dmcrypt.kinds import SIGNATURE, Luks, Plain
-from pre_nixos.plugin import MIB, Found, Health, State, hooks, implements, survey
+from pre_nixos.backends.dmcrypt.table import InForce, in_force
+from pre_nixos.backends.gpt import SCRATCH, type_of
+from pre_nixos.plugin import MIB, Found, Health, State, Verdict, hooks, implements, survey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
 
     from pre_nixos.plugin import BlockNode, Reader, Signature, Survey
 
@@ -28,6 +30,7 @@ class _Open(NamedTuple):
     below: tuple[str, ...]
     """Numbers of the devices it stands on."""
     hidden: tuple[str, ...]
+    in_force: InForce
 
 
 @implements(hooks.probe)
@@ -38,7 +41,7 @@ def find(reader: Reader) -> Iterable[Found]:
     for node, signature in seen.with_signature(SIGNATURE):
         headers.setdefault(signature.uuid.replace("-", ""), {})[node.number] = signature
     claimed: set[str] = set()
-    for each in _opened(seen):
+    for each in _opened(seen, reader):
         if each.type == "PLAIN":
             yield Found(_plain_mapping(each, seen), on=each.below)
             continue
@@ -53,13 +56,27 @@ def find(reader: Reader) -> Iterable[Found]:
         for number, signature in known.items():
             if number not in claimed:
                 yield Found(_volume(signature, read_header(reader, number)), on=[number])
+    yield from _forgotten(seen, reader)
 
 
-def _opened(seen: Survey) -> Iterable[_Open]:
-    for node in seen.nodes.values():
-        found = _UUID.fullmatch(node.attributes.get("dm/uuid", ""))
-        if found is None:
-            continue
+def _forgotten(seen: Survey, reader: Reader) -> Iterator[Found]:
+    """Find what was encrypted with a key that nobody kept, where the partition says so and nothing speaks against it.
+
+    Anything that can be recognised in there does, and so does anything that stands on it.
+    """
+    for number, content in seen.contents.items():
+        node = seen.by_number.get(number)
+        noise = content.verdict is Verdict.DATA and not content.signatures
+        if noise and node is not None and not node.holders and type_of(node, reader, seen) == SCRATCH:
+            yield Found(Plain(state=State.INACTIVE), on=[number])
+
+
+def _opened(seen: Survey, reader: Reader) -> Iterable[_Open]:
+    mappings = [(node, found) for node in seen.nodes.values() if (found := _UUID.fullmatch(_dm_uuid(node)))]
+    tables: Mapping[str, InForce] = {}
+    if mappings:
+        tables = {minor: in_force(lines) for minor, lines in tables_of(reader.ask(TABLES).stdout).items()}
+    for node, found in mappings:
         uuid = found["uuid"] or ""
         below: list[str] = []
         hidden: list[str] = []
@@ -72,7 +89,12 @@ def _opened(seen: Survey) -> Iterable[_Open]:
                 below += [seen.nodes[each].number for each in slave.slaves if each in seen.nodes]
             else:
                 below.append(slave.number)
-        yield _Open(node, found["type"], uuid, tuple(below), tuple(hidden))
+        said = tables.get(node.number.partition(":")[2], InForce())
+        yield _Open(node, found["type"], uuid, tuple(below), tuple(hidden), said)
+
+
+def _dm_uuid(node: BlockNode) -> str:
+    return node.attributes.get("dm/uuid", "")
 
 
 def _volume(signature: Signature, said: Header) -> Luks:
@@ -104,6 +126,8 @@ def _open_volume(each: _Open, header: Signature | None, said: Header, seen: Surv
         **_of_header(said),
         unused=left if left >= MIB else 0,
         mapper=plain(each.node.attributes["dm/name"]),
+        allow_discards=each.in_force.allow_discards,
+        bypass_workqueues=each.in_force.bypass_workqueues,
         version=each.type.removeprefix("LUKS"),
         label=(header.label if header else "") or None,
         uuid=_dashed(each.uuid),
@@ -121,6 +145,9 @@ def _plain_mapping(each: _Open, seen: Survey) -> Plain:
     wrong = SUSPENDED if suspended(each.node) else "" if each.below else "what it stood on is gone"
     return Plain(
         mapper=plain(each.node.attributes["dm/name"]),
+        cipher=each.in_force.cipher,
+        key_size=each.in_force.key_size,
+        allow_discards=each.in_force.allow_discards,
         suspended=suspended(each.node),
         state=State.ACTIVE,
         device=seen.device(each.node),

@@ -4,8 +4,9 @@ from pre_nixos.backends.gpt.disko import read_older_table, read_table, write_tab
 from pre_nixos.backends.gpt.format import landing_zones, make, where_no_partitions_show
 from pre_nixos.backends.gpt.kinds import Partition, Table
 from pre_nixos.backends.gpt.modify import change
-from pre_nixos.backends.gpt.probe import find, in_kernel, scheme
+from pre_nixos.backends.gpt.probe import find, in_kernel, scheme, type_of
 from pre_nixos.backends.gpt.teardown import removal, remove
+from pre_nixos.backends.gpt.types import SCRATCH
 from pre_nixos.plugin import Backend, hooks, implements
 
 
@@ -16,6 +17,7 @@ def backend() -> Backend:
 
 
 __all__ = [
+    "SCRATCH",
     "Partition",
     "Table",
     "backend",
@@ -29,6 +31,7 @@ __all__ = [
     "removal",
     "remove",
     "scheme",
+    "type_of",
     "where_no_partitions_show",
     "write_table",
 ]

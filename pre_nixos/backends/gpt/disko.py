@@ -29,8 +29,7 @@ class _Slot:
         self.fragment = fragment
         self.sound = True
         content = fragment.child("content")
-        self.swap = content is not None and content.type == "swap"
-        self.type = fragment.text("type") or ("8200" if self.swap else "8300")
+        self.type = fragment.text("type") or _usual_type(content)
         self.uuid = fragment.text("uuid")
         self.label = fragment.text("label")
         self.wanted_number = fragment.number("number")
@@ -117,6 +116,13 @@ class _Slot:
         for fault in faults:
             self._wrong(fault)
         return made if self.sound else None
+
+
+def _usual_type(content: Fragment | None) -> str:
+    """Give the type that goes with a content: Disko's, but where nothing is to be kept, one that says so."""
+    if content is None or content.type != "swap":
+        return "8300"
+    return "scratch" if content.value("randomEncryption") is True else "8200"
 
 
 def _label(asked: str | None, usual: str) -> str | None:

@@ -54,6 +54,17 @@ def scheme(node: BlockNode, seen: Survey) -> str:
     return next((each for each in tables if each not in NOT_PARTITIONED), "")
 
 
+def type_of(partition: BlockNode, reader: Reader, seen: Survey) -> str:
+    """Give the type of a partition as its table has it; empty if it is none of a GPT that the kernel goes by."""
+    disk = seen.nodes.get(partition.parent)
+    number = partition.attributes.get("partition", "")
+    if disk is None or not number.isdecimal() or scheme(disk, seen) != "gpt":
+        return ""
+    entry = _read(disk, reader, seen).entries.get(int(number))
+    start, size = int(partition.attributes.get("start", "0")) * 512, seen.device(partition).size
+    return entry.type if entry is not None and (entry.start, entry.length) == (start, size) else ""
+
+
 def _read(node: BlockNode, reader: Reader, seen: Survey) -> OnDisk:
     device = seen.device(node)
     size, sector = device.size, device.logical_block

@@ -32,8 +32,15 @@ GUIDS = {
     "microsoft-data": "ebd0a0a2-b9e5-4433-87c0-68b6b72699c7",
     "microsoft-reserved": "e3c9e316-0b5c-4db8-817d-f92df00215ae",
     "windows-recovery": "de94bba4-06d1-4d40-a16a-bfd50179d6ac",
+    "scratch": "b3c41473-07a6-4f08-a30b-66bf361f8927",
 }
 """What people and the discoverable partitions specification call the types."""
+
+SCRATCH = GUIDS["scratch"]
+"""Of no other program: says that nobody keeps the key of what is in the partition, and so that nobody can miss it.
+
+The type for plain dm-crypt would not do. What is in such a partition may be all somebody has, under a passphrase.
+"""
 
 CODES = {
     "0700": "microsoft-data",

@@ -78,17 +78,25 @@ def cost(volume: Volume, count: int, extent: int) -> int:
             return count
 
 
+FEWEST_STRIPES: Mapping[str | None, int] = {
+    "striped": 2,
+    "raid0": 2,
+    "raid4": 2,
+    "raid5": 2,
+    "raid6": 3,
+    "raid10": 2,
+}
+"""Over how many devices the data of each type is spread at least; of others it is on one after the other."""
+
+
 def stripes_of(volume: Volume) -> int:
     """Over how many devices its data is spread: what was asked for, or the fewest its type makes sense with."""
-    fewest: Mapping[str | None, int] = {
-        "striped": 2,
-        "raid0": 2,
-        "raid4": 2,
-        "raid5": 2,
-        "raid6": 3,
-        "raid10": 2,
-    }
-    return volume.stripes or fewest.get(volume.type, 1)
+    return volume.stripes or FEWEST_STRIPES.get(volume.type, 1)
+
+
+def devices_of(volume: Volume) -> int:
+    """How many devices it takes at least, no two of its images on one."""
+    return stripes_of(volume) * (mirrors_of(volume) + 1) + PARITY.get(volume.type or "", 0)
 
 
 def mirrors_of(volume: Volume) -> int:

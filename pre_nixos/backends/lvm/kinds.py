@@ -20,6 +20,7 @@ class Group(Layer, tag="lvm.group"):
     """A volume group, standing directly on the devices its physical volumes are; it offers no device of its own."""
 
     gathers = True
+    precious = False
 
     name: Name[str]
     extent_size: int | None = None
@@ -125,8 +126,16 @@ class Volume(Layer, tag="lvm.volume"):
     def mismatches(  # pyright: ignore[reportIncompatibleMethodOverride] - only layers of one kind are compared
         self, there: Self
     ) -> tuple[Mismatch, ...]:
-        """Compare what was asked for; LVM rounds sizes to extents, so less than one makes no difference."""
-        return tuple(each for each in super().mismatches(there) if each.field != "size" or self._differs_from(there))
+        """Compare what was asked for; LVM rounds sizes to extents, so less than one makes no difference.
+
+        Over one device everything is spread, and no copy at all has everything that has none.
+        """
+        same = {
+            "size": not self._differs_from(there),
+            "stripes": (self.stripes or 1) == (there.stripes or 1),
+            "mirrors": (self.mirrors or 0) == (there.mirrors or 0),
+        }
+        return tuple(each for each in super().mismatches(there) if not same.get(each.field))
 
     def _differs_from(self, there: Self) -> bool:
         if isinstance(self.size, Exact) and isinstance(there.size, Exact):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from pre_nixos.backends.lvm.extents import FEWEST_STRIPES, devices_of
 from pre_nixos.backends.lvm.kinds import Group, Volume
 from pre_nixos.plugin import Objection, Plan, hooks, implements
 
@@ -37,7 +38,7 @@ def object_to(plan: Plan) -> Iterable[Objection]:
         names = {each.name for each in volumes}
         for volume in volumes:
             if _comes(volume.id, plan):
-                yield from _about_volume(volume, group)
+                yield from _about_volume(volume, group, len(graph.devices(group)))
             yield from _about_relations(volume, names, plan.before)
 
 
@@ -58,7 +59,7 @@ def _about_group(group: Group) -> Iterator[Objection]:
 _LETTERS = "Use letters, digits and + _ . -, not a dash at the start, and none of the words LVM keeps for itself."
 
 
-def _about_volume(volume: Volume, group: Group) -> Iterator[Objection]:
+def _about_volume(volume: Volume, group: Group, devices: int) -> Iterator[Objection]:
     title = f"Volume {group.name}/{volume.name}"
     if not _acceptable(volume.name) or _RESERVED.fullmatch(volume.name):
         yield Objection(subject=volume.id, text=f"{volume.name!r} is no name for a volume.", remedy=_LETTERS)
@@ -71,11 +72,25 @@ def _about_volume(volume: Volume, group: Group) -> Iterator[Objection]:
     if volume.mirrors and volume.type not in COPIED:
         text = f"{title}: it asks for copies, and only {' and '.join(COPIED)} have them."
         yield Objection(subject=volume.id, text=text, remedy="Give it one of these types.")
+    yield from _about_spreading(volume, title, devices)
     needed = {"thin": ("pool", volume.pool), "snapshot": ("origin", volume.origin)}.get(volume.type or "")
     if needed is not None and not needed[1]:
         yield Objection(
             subject=volume.id, text=f"{title}: it is {volume.type} and names no {needed[0]}.", remedy="Name it."
         )
+
+
+def _about_spreading(volume: Volume, title: str, devices: int) -> Iterator[Objection]:
+    """Object to what LVM would make otherwise, so that it could not be compared, or not at all."""
+    fewest = FEWEST_STRIPES.get(volume.type, 1)
+    spreads = volume.type is None or volume.type in FEWEST_STRIPES
+    if volume.stripes is not None and (volume.stripes < fewest or (volume.stripes > 1 and not spreads)):
+        least = f"takes at least {fewest} stripes" if spreads else "has no stripes"
+        text = f"{title}: it asks for {volume.stripes} stripes, and {volume.type or 'a volume'} {least}."
+        yield Objection(subject=volume.id, text=text, remedy="Choose another number, or another type.")
+    elif devices_of(volume) > devices:
+        text = f"{title}: it takes {devices_of(volume)} devices, and its group has {devices}."
+        yield Objection(subject=volume.id, text=text, remedy="Give the group more, or choose another type.")
 
 
 def _about_relations(volume: Volume, names: set[str], before: DeviceGraph) -> Iterator[Objection]:

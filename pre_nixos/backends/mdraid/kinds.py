@@ -68,8 +68,11 @@ class Array(Layer, tag="mdraid.array"):
     def mismatches(  # pyright: ignore[reportIncompatibleMethodOverride] - only layers of one kind are compared
         self, there: Self
     ) -> tuple[Mismatch, ...]:
-        """One that was assembled in part is not what anybody wants, if the rest of it is there to be started with."""
-        found = super().mismatches(there)
+        """One that was assembled in part is not what anybody wants, if the rest of it is there to be started with.
+
+        Where nothing is striped there are no chunks to compare.
+        """
+        found = tuple(each for each in super().mismatches(there) if each.field != "chunk" or there.raid.is_striped)
         if there.shell and there.health.satisfies:
             return (*found, Mismatch(field=STATE, there="not started", wanted="running"))
         return found

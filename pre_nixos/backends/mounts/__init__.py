@@ -3,7 +3,7 @@
 from pre_nixos.backends.mounts.activate import mount
 from pre_nixos.backends.mounts.deactivate import out_of_reach, unmount
 from pre_nixos.backends.mounts.disko import read_mount, read_nodev, write_mount
-from pre_nixos.backends.mounts.kinds import Mount, Mountable
+from pre_nixos.backends.mounts.kinds import Mount, Mountable, places_around
 from pre_nixos.backends.mounts.modify import remount
 from pre_nixos.backends.mounts.objections import without_anything
 from pre_nixos.backends.mounts.probe import find, holding_file
@@ -24,6 +24,7 @@ __all__ = [
     "holding_file",
     "mount",
     "out_of_reach",
+    "places_around",
     "read_mount",
     "read_nodev",
     "remount",

@@ -35,7 +35,12 @@ def unmount(layer: Mount, graph: DeviceGraph) -> Sequence[Action]:
 @implements(hooks.objections)
 def out_of_reach(plan: Plan) -> Iterable[Objection]:
     """Refuse before anything is unmounted if something that must go cannot be: elsewhere, or held by what stays."""
-    going = [layer for layer in plan.before.of(Mount) if (why := plan.reasons.get(layer.id)) and why.fate.removes]
+    ending = {action.target for action in plan.actions if action.verb is Verb.DEACTIVATE}
+    going = [
+        layer
+        for layer in plan.before.of(Mount)
+        if layer.id in ending or ((why := plan.reasons.get(layer.id)) and why.fate.removes)
+    ]
     places = {layer.place for layer in going if not layer.namespace}
     for layer in going:
         for place in layer.holders:

@@ -51,6 +51,8 @@ class Mount(Layer, tag="mount"):
     """Places of the mounts that must go before this one can: those inside it, over it, or made of its directories."""
     covers: Passing[int] = 0
     """How many others are mounted at the same place, below it."""
+    hidden_by: Passing[tuple[str, ...]] = ()
+    """Places around it at which something was mounted later: nobody sees it there."""
 
     def __post_init__(self) -> None:
         """Paths must be absolute, and are kept in the one form that compares. Raises ValueError."""
@@ -77,10 +79,23 @@ class Mount(Layer, tag="mount"):
         """The place, and the namespace if it is a foreign one."""
         return f"mount at {self.place}" + (f" in {self.namespace}" if self.namespace else "")
 
+    def rooted(self, root: str) -> Self:
+        """It is at the same directory of that system."""
+        return msgspec.structs.replace(self, root=root)
+
     @property
     def since(self) -> int:
         """What is mounted over another came later."""
         return self.covers
+
+    @property
+    def buried(self) -> int:
+        """Each of the mounts that hide it."""
+        return len(self.hidden_by)
+
+    def within(self) -> frozenset[str]:
+        """Whatever is mounted around it: mounted later, that would hide it."""
+        return frozenset() if self.namespace else places_around(self.place)
 
     def occupies(self) -> frozenset[str]:
         """The place, which only one thing can be mounted at."""
@@ -99,8 +114,17 @@ class Mount(Layer, tag="mount"):
             found.append(Mismatch(field="type", there=there.type or "not known", wanted=self.type or ""))
         if self.directory not in {None, there.directory} and not there.source_root.endswith(self.directory or ""):
             found.append(Mismatch(field="directory", there=there.source_root, wanted=self.directory or ""))
+        if there.hidden_by:
+            hidden = f"hidden by what was mounted at {there.hidden_by[0]} later"
+            found.append(Mismatch(field="place", there=hidden, wanted="to be seen"))
         lacking = missing(self.options or (), there.options or ())
         if lacking:
             shown = ",".join(there.options or ()) or "not set"
             found.append(Mismatch(field="options", there=shown, wanted=",".join(lacking)))
         return tuple(found)
+
+
+def places_around(path: str) -> frozenset[str]:
+    """Name the places a path lies in, as mounts occupy them."""
+    around = (path[:position] for position, letter in enumerate(path) if letter == "/")
+    return frozenset(f"at:{each or '/'}" for each in around if each or path != "/")

@@ -23,7 +23,8 @@ def find(reader: Reader) -> Iterable[Found]:
     entries = reader.ask(ReadMounts()).mounts
     held = holders([entry for entry in entries if not entry.namespace])
     covered: dict[tuple[str, str], int] = {}
-    for entry in entries:
+    for position, entry in enumerate(entries):
+        hidden = () if entry.namespace else _hiding(entry.at, entries[position + 1 :])
         place = (entry.namespace, entry.at)
         covered[place] = covered.get(place, -1) + 1
         known = entry.device in seen.by_number
@@ -38,8 +39,9 @@ def find(reader: Reader) -> Iterable[Found]:
             options=entry.options,
             type=entry.type,
             source_root=entry.root,
-            holders=tuple(held.get(id(entry), ())),
+            holders=tuple(dict.fromkeys((*held.get(id(entry), ()), *hidden))),
             covers=covered[place],
+            hidden_by=hidden,
             remark=witness.rstrip(")"),
             state=State.ACTIVE,
         )
@@ -61,6 +63,12 @@ def holders(entries: Sequence[MountEntry]) -> Mapping[int, Sequence[str]]:
             if outer is not None and entry.at not in found.setdefault(id(outer), []):
                 found[id(outer)].append(entry.at)
     return found
+
+
+def _hiding(at: str, later: Sequence[MountEntry]) -> tuple[str, ...]:
+    """Find what was mounted around a place after it."""
+    around = (each.at for each in later if not each.namespace)
+    return tuple(dict.fromkeys(each for each in around if each != at and at.startswith(each.rstrip("/") + "/")))
 
 
 def _layers(option: str) -> Sequence[str]:

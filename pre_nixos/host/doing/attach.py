@@ -46,6 +46,9 @@ def attach(place: Place | None, at: str, kind: str, options: Sequence[str], effo
         raise RefusedError(
             f"{at}: {there.source} ({there.type}) is mounted there already; {who} was not mounted over it"
         )
+    inside = _seen_inside(at)
+    if inside:
+        raise RefusedError(f"{at}: mounting {who} there would hide what is mounted at {', '.join(inside)}")
     effort.wrote = True  # mounting may replay a journal, also when it fails in the end
     try:
         if directory and place is not None:
@@ -149,6 +152,12 @@ def _mount_point(at: str) -> str:
     if real != at:
         raise RefusedError(f"{at} leads through a link to {real}; nothing was mounted")
     return at
+
+
+def _seen_inside(at: str) -> Sequence[str]:
+    """Name the places inside a directory at which something is mounted."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        return sorted({mount.at for mount in parse(file.read()) if mount.at.startswith(at.rstrip("/") + "/")})
 
 
 def top_mount(at: str) -> Line | None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pre_nixos.plugin import InvalidLayout, Options, Policy, hooks, human, implements
+from pre_nixos.policies.selection import eligible, is_rotational, size_of
 from pre_nixos.policies.tiered.options import TieredOptions, read_sizes
-from pre_nixos.policies.tiered.selection import eligible, size_of
 from pre_nixos.policies.tiered.stack import Stack
-from pre_nixos.policies.tiered.tiers import Demands, choose, is_rotational
+from pre_nixos.policies.tiered.tiers import Demands, choose
 from pre_nixos.policies.tiered.volumes import divide, main_needs, swap_needs, swap_size
 
 if TYPE_CHECKING:

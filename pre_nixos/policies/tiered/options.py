@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from pre_nixos.plugin import Data, InvalidLayout, Options, parse_bytes
+from pre_nixos.plugin import Data, InvalidLayout, Options
+from pre_nixos.policies.reading import insist_on_root, read_bytes
 
 _GROUP_NAME = re.compile(r"[A-Za-z0-9+_.][A-Za-z0-9+_.-]*")
 """What LVM takes as the name of a volume group, and md as that of an array."""
@@ -93,13 +94,7 @@ class Sizes(Data):
 def read_sizes(options: TieredOptions) -> Sizes:
     """Read the options that are text. Raises InvalidLayout with everything that is wrong with any of them."""
     problems: list[str] = []
-    read: dict[str, int] = {}
-    for name in Sizes.__struct_fields__:
-        try:
-            read[name] = parse_bytes(getattr(options, name))
-        except ValueError as error:
-            problems.append(f"option {name}: {error}")
-            read[name] = 0
+    read = read_bytes(options, Sizes.__struct_fields__, problems)
     if read["extent"] & (read["extent"] - 1) or read["extent"] < 4096:
         problems.append(f"option extent: {options.extent!r} is not a power of two of at least 4 KiB")
     if not read["slash"]:
@@ -113,8 +108,7 @@ def read_sizes(options: TieredOptions) -> Sizes:
     ]
     if len(set(names.values())) < len(names):
         problems.append(f"options {', '.join(names)}: two volume groups cannot share a name")
-    if not options.root.startswith("/"):
-        problems.append(f"option root: {options.root!r} is not an absolute path")
+    insist_on_root(options.root, problems)
     if problems:
         raise InvalidLayout(problems)
     return Sizes(**read)

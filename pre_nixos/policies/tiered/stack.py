@@ -12,6 +12,7 @@ from pre_nixos.backends.mdraid import Array
 from pre_nixos.backends.mounts import Mount
 from pre_nixos.backends.swap import Area, Use
 from pre_nixos.plugin import Draft, Exact, InvalidLayout, Rest
+from pre_nixos.policies.booting import Start, has_uefi
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from pre_nixos.policies.tiered.tiers import Tier
     from pre_nixos.policies.tiered.volumes import Volume
 
-ESP_OPTIONS = ("fmask=0077", "dmask=0077")
-"""Boot loaders keep a random seed there, which is nobody's business."""
-
 
 class Stack:
     """Writes tiers, and the volumes on them, down as a graph."""
@@ -32,7 +30,8 @@ class Stack:
         self.machine = machine
         self.options = options
         self.sizes = sizes
-        self.uefi = (machine.firmware if options.firmware == "auto" else options.firmware) == "uefi"
+        uefi = has_uefi(machine, options.firmware)
+        self.start = Start(uefi=uefi, size=sizes.esp if uefi else sizes.bios_boot, root=options.root)
 
     def room(self, tier: Tier) -> int:
         """Give the bytes the volume group of a tier would have. Raises InvalidLayout if there can be none."""
@@ -41,7 +40,7 @@ class Stack:
         try:
             graph = draft.wanted().graph
         except InvalidLayout as error:
-            option = "esp" if self.uefi else "bios_boot"
+            option = "esp" if self.start.uefi else "bios_boot"
             hint = f", or a smaller partition to start from (option {option})" if tier.boots else ""
             raise InvalidLayout(
                 [*error.problems, f"volume group {tier.name} needs larger disks (option disks){hint}"]
@@ -73,23 +72,9 @@ class Stack:
 
     def _member(self, draft: Draft, disk: Disk, tier: Tier, position: int) -> Handle:
         table = draft.add(Table(), on=[disk])
-        number = 1 + (tier.boots and self._boot(draft, table, position))
+        number = 1 + (tier.boots and self.start.add(draft, table, position))
         type_ = "lvm" if tier.level is None else "raid"
         return draft.add(Partition(number=number, size=Rest(), type=type_, label=tier.name), on=[table])
-
-    def _boot(self, draft: Draft, table: Handle, position: int) -> bool:
-        """Add what the firmware starts from, if there is to be any."""
-        type_, size = ("esp", self.sizes.esp) if self.uefi else ("bios-boot", self.sizes.bios_boot)
-        if not size:
-            return False
-        label = type_ if position == 1 else f"{type_}-{position}"
-        partition = draft.add(Partition(number=1, size=Exact(bytes=size), type=type_, label=label), on=[table])
-        if self.uefi:
-            esp = draft.add(Filesystem(type="vfat", label=label.upper()), on=[partition])
-            # The others are for the boot loader's installer to keep alike: only one can be at /boot.
-            if position == 1:
-                draft.add(Mount(at="/boot", root=self.options.root, options=ESP_OPTIONS), on=[esp])
-        return True
 
     def _volume(self, draft: Draft, group: Handle, volume: Volume) -> None:
         size = Exact(bytes=volume.size)

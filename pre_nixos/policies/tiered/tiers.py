@@ -5,29 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pre_nixos.plugin import Data, Disk
-from pre_nixos.policies.tiered.selection import size_of
+from pre_nixos.policies.selection import Bucket, is_rotational, size_of, sort_into_buckets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 PAIR = 2
-
-
-class Bucket(Data):
-    """Disks of one medium and of equal size, within the tolerance."""
-
-    disks: tuple[Disk, ...]
-    rotational: bool
-
-    @property
-    def total(self) -> int:
-        """The bytes of all of them."""
-        return sum(map(size_of, self.disks))
-
-    @property
-    def smallest(self) -> int:
-        """The bytes of the smallest of them."""
-        return min(map(size_of, self.disks))
 
 
 class Tier(Data):
@@ -65,11 +48,6 @@ class Choice(Data):
     """Disks that fit with no others: not taken."""
 
 
-def is_rotational(disk: Disk) -> bool:
-    """Whether it counts as an HDD: what does not say is treated with the more cautious levels."""
-    return disk.device is None or disk.device.rotational is not False
-
-
 def level_for(count: int, *, rotational: bool, careful: bool) -> int | None:
     """Give the RAID level for so many disks of a medium; None for a lone one."""
     if count < PAIR:
@@ -79,22 +57,6 @@ def level_for(count: int, *, rotational: bool, careful: bool) -> int | None:
     if careful:
         return 1 if count < 4 else 10
     return 0
-
-
-def sort_into_buckets(disks: Sequence[Disk], tolerance: float) -> Sequence[Bucket]:
-    """Put disks of one medium together whose sizes differ by so many percent at most; the most useful bucket first."""
-    buckets: list[list[Disk]] = []
-    for disk in sorted(disks, key=lambda disk: (size_of(disk), disk.id)):
-        # Measured from the smallest, so that a row of small steps does not join what is far apart.
-        if buckets and size_of(disk) <= size_of(buckets[-1][0]) * (1 + tolerance / 100):
-            buckets[-1].append(disk)
-        else:
-            buckets.append([disk])
-    made = [
-        Bucket(disks=tuple(sorted(each, key=lambda disk: disk.id)), rotational=is_rotational(each[0]))
-        for each in buckets
-    ]
-    return sorted(made, key=lambda bucket: (len(bucket.disks) == 1, -bucket.total, bucket.disks[0].id))
 
 
 def choose(disks: Sequence[Disk], demands: Demands, room: Callable[[Tier], int]) -> Choice:

@@ -8,21 +8,29 @@ from pre_nixos.host.questions import (
     BlockNode,
     BlockNodes,
     Bytes,
+    Command,
     Content,
     Contents,
+    ListDirectory,
+    LookAround,
     MountEntry,
     MountTable,
+    Names,
     Question,
+    Ran,
     ReadAt,
     ReadBlockNodes,
+    ReadFile,
     ReadMounts,
     SafeProbe,
     Signature,
+    Surroundings,
+    Text,
     Verdict,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 A = TypeVar("A")
 
@@ -43,11 +51,17 @@ class Canned:
         devices: Mapping[str, Readable] = {},
         mounts: Sequence[MountEntry] = (),
         swaps: Sequence[str] = (),
+        files: Mapping[str, str] = {},
+        noise: Collection[str] = (),
+        tables: str = "",
     ) -> None:
         self._nodes = tuple(nodes)
         self._signatures = signatures
         self._devices = devices
         self._mounts = MountTable(mounts=tuple(mounts), swaps=tuple(swaps))
+        self._files = files
+        self._noise = noise
+        self._tables = tables
         self.reads = 0
 
     def ask(self, question: Question[A]) -> A:
@@ -64,13 +78,22 @@ class Canned:
                 answer = Bytes(data=data, error="" if len(data) == asked.length else "Input/output error")
             case ReadMounts():
                 answer = self._mounts
+            case Command(argv=("dmsetup", "table", "--concise")):
+                answer = Ran(status=0, stdout=self._tables)
+            case LookAround():
+                answer = Surroundings(memory=1 << 30, architecture="x86_64", firmware="uefi")
+            case ListDirectory():
+                answer = Names()
+            case ReadFile():
+                answer = Text(content=self._files.get(asked.path))
             case _:
                 raise AssertionError(f"nobody was to ask {question!r}")
         return answer  # type: ignore[no-any-return]  # the type of the answer hangs on the question's value
 
     def _content(self, number: str) -> Content:
         found = tuple(self._signatures.get(number, ()))
-        return Content(number=number, verdict=Verdict.KNOWN if found else Verdict.BLANK, signatures=found)
+        verdict = Verdict.KNOWN if found else Verdict.DATA if number in self._noise else Verdict.BLANK
+        return Content(number=number, verdict=verdict, signatures=found)
 
 
 def disk(name: str, number: str, size: int, **attributes: str) -> BlockNode:

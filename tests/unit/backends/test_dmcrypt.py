@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from pre_nixos.backends import dmcrypt
@@ -15,6 +16,7 @@ from pre_nixos.plugin import (
     Action,
     Await,
     Disk,
+    Layer,
     Node,
     Plan,
     Replace,
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from pre_nixos.plugin import DeviceGraph, Found, Layer, Reader
+    from pre_nixos.plugin import DeviceGraph, Found, Reader
 
 UUID = "11111111-1111-4111-8111-111111111111"
 
@@ -73,9 +75,9 @@ def test_closing(stands_still: bool) -> None:  # noqa: FBT001 - a column
 
 def test_closing_one_without_a_header() -> None:
     graph = machine(Plain(mapper="swap", state=State.ACTIVE))
-    action = only(dmcrypt.close_plain(graph["disk:a/swap"], graph))
+    action = only(dmcrypt.close_plain(graph["disk:a/crypt-plain"], graph))
     assert action.steps[1] == Run(argv=("cryptsetup", "close", "--", "swap"))
-    assert dmcrypt.close(graph["disk:a/swap"], graph) is None
+    assert dmcrypt.close(graph["disk:a/crypt-plain"], graph) is None
 
 
 @pytest.mark.parametrize(
@@ -241,7 +243,6 @@ def test_a_label_and_more_keys_in_place() -> None:
         (Luks(cipher="serpent-xts-plain64"), "cipher is aes-xts-plain64, wanted serpent-xts-plain64"),
         (Luks(key_size=256, label="new"), "label is old, wanted new; key_size is 512, wanted 256"),
         (Luks(sector_size=512), "sector_size is 4096, wanted 512"),
-        (Luks(pbkdf="pbkdf2"), "pbkdf is argon2id, wanted pbkdf2"),
         (Luks(version="1"), "version is 2, wanted 1"),
         (Luks(uuid=UUID), f"uuid is not set, wanted {UUID}"),
         (Luks(), ""),
@@ -251,8 +252,54 @@ def test_whatever_else_differs_is_made_anew(wanted: Luks, why: str) -> None:
     assert changed(THERE, wanted) == Replace(why=why)
 
 
-def test_the_first_version_cannot_be_labelled() -> None:
-    assert isinstance(changed(Luks(version="1"), Luks(label="new")), Replace)
+@pytest.mark.parametrize("wanted", [Luks(label="new"), Luks(pbkdf="argon2id")])
+def test_the_first_version_has_neither_labels_nor_other_ways_to_keep_its_keys(wanted: Luks) -> None:
+    assert isinstance(changed(Luks(version="1", pbkdf="pbkdf2"), wanted), Replace)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "argv", "said"),
+    [
+        (
+            Luks(allow_discards=True),
+            ("refresh", "--allow-discards", "--perf-no_read_workqueue", "--perf-no_write_workqueue"),
+            "let discards through",
+        ),
+        (Luks(bypass_workqueues=False), ("refresh",), "no longer let work past its queues through"),
+        (Luks(allow_discards=True, bypass_workqueues=False), ("refresh", "--allow-discards"), None),
+    ],
+)
+def test_how_it_is_open_is_changed_while_it_is_in_use(wanted: Luks, argv: tuple[str, ...], said: str | None) -> None:
+    there = msgspec.structs.replace(THERE, allow_discards=False, bypass_workqueues=True)
+    action = changed(there, msgspec.structs.replace(wanted, keys=("env:A",)))
+    assert isinstance(action, Action)
+    assert not action.destroys
+    full = ("cryptsetup", *argv, "--key-file", "-", "--", "crypt")
+    assert action.steps == (Run(argv=full, stdin=Secret(reference="env:A")),)
+    assert said is None or action.summary == f"change LUKS2 on disk A: {said}"
+
+
+def test_what_is_closed_or_not_known_is_open_in_no_wrong_way() -> None:
+    wanted = Luks(mapper="crypt", allow_discards=True, bypass_workqueues=True)
+    assert not wanted.mismatches(Luks(version="2", state=State.INACTIVE))
+    assert not Luks(mapper="crypt").mismatches(Luks(mapper="crypt", allow_discards=True, state=State.ACTIVE))
+
+
+def test_another_way_to_keep_its_first_key_is_no_reason_to_lose_anything() -> None:
+    action = changed(THERE, Luks(pbkdf="pbkdf2", pbkdf_iterations=1000, keys=("env:A",)))
+    assert isinstance(action, Action)
+    how = ("--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000")
+    argv = ("cryptsetup", "luksConvertKey", "--batch-mode", *how, "--key-file", "-", DISK)
+    assert action.steps == (Run(argv=argv, stdin=Secret(reference="env:A"), timeout=600),)
+
+
+def test_a_change_that_takes_a_key_is_objected_to_where_none_is_named() -> None:
+    wanted = Luks(mapper="crypt", allow_discards=True)
+    action = changed(msgspec.structs.replace(THERE, allow_discards=False), wanted)
+    assert isinstance(action, Action)
+    plan = Plan(before=machine(THERE), wanted=Wanted(graph=machine(wanted)), actions=(action,))
+    (objection,) = dmcrypt.object_to(plan)
+    assert objection.text.endswith("it has no key to be changed with.")
 
 
 def test_what_is_not_known_of_a_header_is_no_difference() -> None:
@@ -302,22 +349,6 @@ def test_a_header_that_is_none_says_nothing() -> None:
     assert second_version(b"{".ljust(12288, b"\0")) == Header()
     assert second_version(b'{"segments": {}, "keyslots": {}}') == Header()
     assert second_version(b'{"segments": [], "keyslots": 1}') == Header()
-
-
-def test_making_one_whose_key_nobody_keeps() -> None:
-    graph = machine(Plain(mapper="swap", allow_discards=True))
-    action = only(dmcrypt.make_plain(graph["disk:a/swap"], graph))
-    opened = Node(layer="disk:a/swap")
-    cipher = ("--cipher", "aes-xts-plain64", "--key-size", "512", "--allow-discards")
-    argv = ("cryptsetup", "open", "--type", "plain", *cipher, "--key-file", "/dev/urandom", "--", DISK, "swap")
-    assert action.steps == (
-        RequireFree(target=DISK),
-        RequireBlank(target=DISK),
-        Run(argv=argv),
-        Await(target=opened),
-        Zero(target=opened, ranges=WINDOWS),
-    )
-    assert action.summary == "encrypt disk A with a key that nobody keeps, open as swap"
 
 
 def test_what_is_made_for_a_rehearsal_can_be_made() -> None:

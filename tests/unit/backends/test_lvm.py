@@ -275,6 +275,20 @@ NOTHING = assemble([(Disk(id=f"disk:{letter}", serial=letter, size=1024 * MIB), 
             [sized("a", "8MiB", mirrors=1)],
             ["Volume main/a: it asks for copies, and only raid1 and raid10 have them."],
         ),
+        *(
+            (Group(name="main"), [sized("a", "8MiB", type=type_, stripes=stripes, mirrors=mirrors)], [said])
+            for type_, stripes, mirrors, said in [
+                ("linear", 2, None, "Volume main/a: it asks for 2 stripes, and linear has no stripes."),
+                ("raid1", 2, None, "Volume main/a: it asks for 2 stripes, and raid1 has no stripes."),
+                ("striped", 1, None, "Volume main/a: it asks for 1 stripes, and striped takes at least 2 stripes."),
+                ("raid5", 1, None, "Volume main/a: it asks for 1 stripes, and raid5 takes at least 2 stripes."),
+                (None, 3, None, "Volume main/a: it takes 3 devices, and its group has 2."),
+                ("raid1", None, 2, "Volume main/a: it takes 3 devices, and its group has 2."),
+                ("raid5", None, None, "Volume main/a: it takes 3 devices, and its group has 2."),
+                ("raid10", None, None, "Volume main/a: it takes 4 devices, and its group has 2."),
+            ]
+        ),
+        (Group(name="main"), [sized("a", "8MiB", stripes=1), sized("b", "8MiB", type="raid1")], []),
         (
             Group(name="main"),
             [sized("t", "8MiB", type="thin")],

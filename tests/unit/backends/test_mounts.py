@@ -241,8 +241,11 @@ def test_a_mount_knows_what_must_go_before_it() -> None:
     assert held == [
         ("/", ("/old", "/live", "/older")),
         ("/old", ("/old/run", "/live", "/old")),
-        ("/old/run", ("/old/run/lock",)),
+        ("/old/run", ("/old/run/lock", "/old")),
+        ("/old/run/lock", ("/old",)),
     ]
+    hidden = [each.at for each in found if isinstance(each, Mount) and each.hidden_by]
+    assert hidden == ["/old/run", "/old/run/lock"]
 
 
 def test_a_filesystem_that_what_stays_is_mounted_in_is_not_unmounted() -> None:

@@ -15,6 +15,7 @@ from pre_nixos.model.plan import Plan
 from pre_nixos.plugin import (
     WINDOWS,
     Disk,
+    Exact,
     Layer,
     Node,
     Ref,
@@ -22,6 +23,7 @@ from pre_nixos.plugin import (
     RequireBlank,
     RequireFree,
     Run,
+    State,
     SwapOff,
     SwapOn,
     SwapToFile,
@@ -33,6 +35,12 @@ from tests.unit.backends.canned import Canned, disk
 from tests.unit.backends.sole import sole
 
 DISK = Node(layer="disk:d")
+SWAPS = """Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority
+/dev/sda                                partition\t4194300\t\t0\t\t5
+/dev/cciss/c0d0                         partition\t4194300\t\t0\t\t-2
+/dev/zram0                              partition\t4194300\t\t0\t\t100
+/a\\040file                              file\t\t1020\t\t0\t\t0
+"""
 UUID = "22222222-2222-4222-8222-2222222222AB"
 
 
@@ -62,9 +70,61 @@ def test_removing_an_area() -> None:
     assert action.steps == (RequireFree(target=DISK), Zero(target=DISK, ranges=WINDOWS))
 
 
-def test_another_label_is_made_anew() -> None:
-    old, new = graph_of(Area(label="a")), graph_of(Area(label="b"))
+OTHER = "33333333-3333-4333-8333-333333333333"
+
+
+@pytest.mark.parametrize(
+    ("area", "argv"),
+    [
+        (Area(label="b"), ("swaplabel", "--label", "b", DISK)),
+        (Area(uuid=OTHER), ("swaplabel", "--uuid", OTHER, DISK)),
+        (Area(label="b", uuid=OTHER), ("swaplabel", "--label", "b", "--uuid", OTHER, DISK)),
+    ],
+)
+def test_another_label_is_written_in_place(area: Area, argv: tuple[str | Node, ...]) -> None:
+    old, new = graph_of(Area(label="a", uuid=UUID)), graph_of(area)
+    action = sole(swap.change(old.of(Area)[0], new.of(Area)[0], old, new))
+    assert (action.verb, action.steps) == (Verb.MODIFY, (Run(argv=argv),))
+
+
+def test_what_a_system_sleeps_in_is_not_changed() -> None:
+    old, new = graph_of(Area(label="a", hibernated=True)), graph_of(Area(label="b"))
     assert swap.change(old.of(Area)[0], new.of(Area)[0], old, new) == Replace(why="label is a, wanted b")
+
+
+def test_a_device_is_used_otherwise() -> None:
+    old, new = graph_of(Area(), Use()), graph_of(Area(), Use(priority=7, discard=True))
+    action = sole(swap.use_otherwise(old.of(Use)[0], new.of(Use)[0], old, new))
+    assert action.summary == "use disk S as swap otherwise: priority is not set, wanted 7"
+    assert action.steps == (SwapOff(target=DISK), SwapOn(target=DISK, priority=7, discard=True))
+
+
+@pytest.mark.parametrize(
+    ("new", "said", "steps"),
+    [
+        (File(path="/f", size="2GiB"), "size is 1 GiB, wanted 2 GiB", [("swapoff", "/f"), ("rm", "--", "/f")]),
+        (File(path="/f", size="1GiB", priority=7), "priority is not set, wanted 7", [("swapoff", "/f")]),
+    ],
+)
+def test_a_file_is_used_otherwise(new: File, said: str, steps: list[tuple[str, ...]]) -> None:
+    before, after = graph_of(File(path="/f", size="1GiB")), graph_of(new)
+    (wanted,) = after.of(File)
+    action = sole(swap.use_file_otherwise(before.of(File)[0], wanted, before, after))
+    assert action.summary == f"use the file /f as swap otherwise: {said}"
+    *first, last = action.steps
+    assert first == [Run(argv=each) for each in steps]
+    assert last == sole(swap.file_on(wanted, after)).steps[0]
+
+
+def test_what_the_kernel_leaves_out_of_a_file_is_no_difference() -> None:
+    there = File(path="/f", size=Exact(bytes=(1 << 30) - 8192))
+    assert not File(path="/f", size="1GiB").mismatches(there)
+    assert not File(path="/f").mismatches(there)
+    assert [each.field for each in File(path="/f", size="1025MiB").mismatches(there)] == ["size"]
+
+
+def test_it_is_made_again_where_nobody_has_the_former_key() -> None:
+    assert Area(label="sw").made_again(DISK) == [Run(argv=("mkswap", "--label", "sw", DISK))]
 
 
 def test_a_label_that_would_be_cut_off_is_refused() -> None:
@@ -118,7 +178,8 @@ def test_what_is_found() -> None:
         nodes,
         {"8:0": [Signature(type="swap", label="sw", uuid=UUID)], "104:0": [Signature(type="swsuspend")]},
         mounts=[MountEntry(device="8:0", root="/", at="/", type="ext4", source="/dev/sda")],
-        swaps=["/dev/sda", "/dev/cciss/c0d0", "/dev/zram0", "/file"],
+        swaps=["/dev/sda", "/dev/cciss/c0d0", "/dev/zram0", "/a file"],
+        files={"/proc/swaps": SWAPS},
     )
     found = Calls(Registry({"swap": swap})).probe(Memo(reader))
     assert [(each.layer.kind, each.on) for each in found] == [
@@ -128,11 +189,13 @@ def test_what_is_found() -> None:
         ("swap.use", (Ref(number="104:0", content="swap"),)),
         ("swap.file", (Ref(number="8:0", content="ext4"),)),
     ]
-    first, second = (each.layer for each in found[:2])
+    first, second, use, other, file = (each.layer for each in found)
     assert isinstance(first, Area)
     assert isinstance(second, Area)
     assert (first.label, first.uuid, first.hibernated) == ("sw", UUID.lower(), False)
     assert second.hibernated
+    assert (use, other) == (Use(priority=5, state=State.ACTIVE), Use(state=State.ACTIVE))
+    assert file == File(path="/a file", size=Exact(bytes=1 << 20), priority=0, state=State.ACTIVE)
 
 
 def test_a_file_is_made_where_it_is_wanted() -> None:

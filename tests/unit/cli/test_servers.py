@@ -69,7 +69,7 @@ def test_an_option_of_the_policy_changes_the_plan(option: str, registry: Registr
 
 def test_help_has_every_option_of_the_policy(registry: Registry) -> None:
     out = command("apply", "--help", registry=registry).out
-    for flag in ("--careful", "--root TEXT", "--slash TEXT", "--firmware {auto,uefi,bios}", "--disks TEXT"):
+    for flag in ("--careful", "--root PATH", "--slash TEXT", "--firmware {auto,uefi,bios}", "--disks TEXT"):
         assert flag in out
 
 

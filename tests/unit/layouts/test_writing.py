@@ -137,7 +137,7 @@ class Author:
             for _ in range(self.draw(st.integers(0, 2)) if inside else 0):
                 priority = self.draw(st.none() | st.just(7))
                 size = pn.Exact(bytes=self.draw(st.integers(1, 9)) * MIB)
-                file = swap.File(path=f"/mnt{at}/{next(self.names)}", size=size, priority=priority)
+                file = swap.File(path=f"{at}/{next(self.names)}", root="/mnt", size=size, priority=priority)
                 self.draft.add(file, on=[on])
 
     def gather(self) -> None:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pre_nixos.plugin import Disk
-from pre_nixos.policies.tiered.selection import size_of
-from pre_nixos.policies.tiered.tiers import Choice, Demands, Tier, choose, level_for, sort_into_buckets
+from pre_nixos.policies.selection import size_of, sort_into_buckets
+from pre_nixos.policies.tiered.tiers import Choice, Demands, Tier, choose, level_for
 from tests.unit.policies.servers import GB, TB, disk, hdds, ssds
 
 DEMANDS = Demands(main_needs=50 * GB, swap_needs=100 * GB)
