@@ -70,7 +70,7 @@ sync -f /mnt/wide
     ),
     Scenario(
         name="seed_from_which_others_grew",
-        story="A seed, and two filesystems that grew from it on other disks, not mounted; only the seed is in the plan.",
+        story="A seed, and two filesystems that grew from it on other disks; only the seed is in the plan.",
         on=("a", "b", "c"),
         takes=("a",),
         refuses=("stands partly on", "LABB", "LABC"),
