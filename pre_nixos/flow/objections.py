@@ -136,10 +136,11 @@ def _about_what_may_be_elsewhere(machine: Machine, wanted: Wanted, found: Differ
 def _about_names(machine: Machine, wanted: Wanted, found: Difference) -> Iterator[Objection]:
     taken = dict(_occupied(machine, found))
     for layer in wanted.graph.layers():
-        fate = found.fate(layer.id)
+        names = layer.occupies() & taken.keys()
+        fate = found.fate(layer.id) if names else None
         if fate is None or not (fate.makes or fate is Fate.UNSEEN):
             continue
-        for name in sorted(layer.occupies() & taken.keys()):
+        for name in sorted(names):
             other = machine.graph[taken[name]]
             disks = ", ".join(machine.graph[each].title for each in sorted(machine.graph.disks(other.id)))
             where = f" on {disks}" if disks else ""
@@ -164,7 +165,8 @@ def _about_what_nobody_makes(wanted: Wanted, found: Difference, calls: Calls) ->
 
 def _occupied(machine: Machine, found: Difference) -> Iterable[tuple[str, str]]:
     for layer in machine.graph.layers():
-        fate = found.fate(layer.id)
+        names = layer.occupies()
+        fate = found.fate(layer.id) if names else None
         if fate is None or not fate.removes:
-            for name in layer.occupies():
+            for name in names:
                 yield name, layer.id

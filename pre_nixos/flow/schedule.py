@@ -100,7 +100,7 @@ def _container(layer: Layer, graph: DeviceGraph) -> Layer | None:
 
 
 def _active(layer: Layer, graph: DeviceGraph) -> bool:
-    return any(each.state is State.ACTIVE for each in [layer, *graph.parts(layer)])
+    return layer.state is State.ACTIVE or any(each.state is State.ACTIVE for each in graph.parts(layer))
 
 
 class _Releases:
@@ -141,8 +141,8 @@ class _Removals:
                 self.stuck.append(_cannot(layer, "removed", calls))
         # Of two contents of one device, the one with parts first: while they are there, the device is not free.
         depth: dict[str, int] = {}
-        for id_ in there:
-            depth[id_] = 1 + max((depth[each] for each in there.on(id_)), default=-1)
+        for layer, on, _ in there.entries():
+            depth[layer.id] = 1 + max((depth[each] for each in on), default=-1)
         for id_, layer in sorted(alone.items(), key=lambda each: (-depth[each[0]], not there.parts(each[1]))):
             swept = [each for each in there.above(id_) if each not in alone and not there[each].ephemeral]
             self.actions += [
@@ -155,9 +155,9 @@ def _hidden(there: DeviceGraph, dark: set[str]) -> set[str]:
     away = [each for each in there.layers() if each.state is State.INACTIVE or each.id in dark]
     gone = {each.id for each in away if each.mark() is not None}
     hidden: set[str] = set()
-    for id_ in there if gone else ():
-        if any(support in gone or support in hidden for support in there.on(id_)):
-            hidden.add(id_)
+    for layer, on, _ in there.entries() if gone else ():
+        if any(support in gone or support in hidden for support in on):
+            hidden.add(layer.id)
     return hidden
 
 
@@ -215,6 +215,7 @@ def _makings(
     """Third phase: make, change and activate, from the root to the leaves; mounts last, the shortest path first."""
     actions: list[Action] = []
     leaves = sorted((each for each in wanted.layers() if _leaf(each, wanted)), key=lambda layer: layer.segment)
+    inactive = {layer.id for layer in there.layers() if layer.state is State.INACTIVE}
     awaited: set[str] = set()
     """What leaves will occupy once it can be told whether they are there: nothing is put inside before."""
     for layer in [*(each for each in wanted.layers() if not _leaf(each, wanted)), *leaves]:
@@ -232,7 +233,7 @@ def _makings(
             actions += calls.activate(layer, wanted) if layer.ephemeral else _proven(layer, wanted, calls)
             continue
         actions += changes.get(layer.id, ())
-        if _asleep(layer, there, wanted) and calls.can(specs.activate, layer):
+        if inactive and _asleep(layer, inactive, wanted) and calls.can(specs.activate, layer):
             actions += calls.activate(_known(layer, there), wanted)
     return actions
 
@@ -243,12 +244,9 @@ def _known(layer: Layer, there: DeviceGraph) -> Layer:
     return msgspec.structs.replace(layer, **{**facts, "state": layer.state})
 
 
-def _asleep(layer: Layer, there: DeviceGraph, wanted: DeviceGraph) -> bool:
+def _asleep(layer: Layer, inactive: Collection[str], wanted: DeviceGraph) -> bool:
     """Whether it, or a part of it that stays, is inactive and should not be."""
-    return any(
-        each.state is State.ACTIVE and each.id in there and there[each.id].state is State.INACTIVE
-        for each in [layer, *wanted.parts(layer)]
-    )
+    return any(each.state is State.ACTIVE and each.id in inactive for each in [layer, *wanted.parts(layer)])
 
 
 def _proven(layer: Layer, wanted: DeviceGraph, calls: Calls) -> Sequence[Action]:

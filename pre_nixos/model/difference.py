@@ -10,7 +10,7 @@ from pre_nixos.model.data import Data
 from pre_nixos.model.layer import Disk, Layer, State
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from pre_nixos.model.draft import Wanted
     from pre_nixos.model.graph import DeviceGraph
@@ -86,18 +86,21 @@ def difference(
     verdicts: dict[str, Verdict] = {}
     # What stands wholly on other disks is not ours to compare with, even if it would have the same id.
     # What is used of nothing, such as memory that is mounted, is nobody's, and is what it is.
-    mine = there.only(
-        id_ for id_ in there if not takes.isdisjoint(there.disks(id_)) or (there[id_].ephemeral and not there.on(id_))
-    )
+    foreign = {
+        layer.id for layer, on, disks in there.entries() if takes.isdisjoint(disks) and (on or not layer.ephemeral)
+    }
     making: set[str] = set()
-    for layer in wanted.graph.layers():
-        fate, why = _wanted_fate(layer, mine, wanted.graph, verdicts, distrusted, replace)
+    for layer, on, _ in wanted.graph.entries():
+        present = there.get(layer.id) if layer.id not in foreign else None
+        if present is None:
+            fate, why = _fate_of_what_is_not_there(layer, on, there, verdicts)
+        else:
+            fate, why = _wanted_fate(layer, on, present, there, verdicts, distrusted, replace)
         verdicts[layer.id] = Verdict(layer=layer.id, fate=fate, why=why)
         if fate.makes and not layer.ephemeral:
-            making.update(wanted.graph.on(layer.id))
+            making.update(on)
     _containers(there, wanted.graph, verdicts)
-    for layer in there.layers():
-        disks = there.disks(layer.id)
+    for layer, on, disks in there.entries():
         if isinstance(layer, Disk) or takes.isdisjoint(disks):
             continue
         verdict = verdicts.get(layer.id)
@@ -105,38 +108,42 @@ def difference(
             outside = ", ".join(there[each].title for each in sorted(disks - takes))
             why = f"it stands partly on {outside}, which this plan does not speak for"
             verdicts[layer.id] = Verdict(layer=layer.id, fate=Fate.STRADDLING, why=why)
-        elif verdict is None and not (_left_alone(layer, there, verdicts) and not _in_the_way(layer, there, making)):
+        elif verdict is None and not (_left_alone(layer, on, verdicts) and not _in_the_way(on, there, making)):
             verdicts[layer.id] = Verdict(layer=layer.id, fate=Fate.GONE, why="nobody asked for it")
     return Difference(verdicts=verdicts)
 
 
-def _wanted_fate(  # noqa: C901 - a list of questions, asked in order
+def _fate_of_what_is_not_there(
+    layer: Layer, supports: Sequence[str], there: DeviceGraph, verdicts: Mapping[str, Verdict]
+) -> tuple[Fate, str]:
+    if layer.ephemeral and layer.state is State.INACTIVE:
+        return Fate.KEPT, "it is not in use, as wanted"
+    hidden = next((each for each in supports if _hides(each, there, verdicts)), None)
+    if hidden is not None:
+        return Fate.UNSEEN, f"{hidden} must be active before it can be told whether this is there"
+    return Fate.NEW, "it is not there"
+
+
+def _wanted_fate(
     layer: Layer,
+    supports: tuple[str, ...],
+    present: Layer,
     there: DeviceGraph,
-    wanted: DeviceGraph,
     verdicts: Mapping[str, Verdict],
     distrusted: Collection[str],
     replace: Mapping[str, str],
 ) -> tuple[Fate, str]:
-    supports = wanted.on(layer.id)
-    present = there.get(layer.id)
-    if present is None and layer.ephemeral and layer.state is State.INACTIVE:
-        return Fate.KEPT, "it is not in use, as wanted"
-    if present is None:
-        hidden = next((each for each in supports if _hides(each, there, verdicts)), None)
-        if hidden is not None:
-            return Fate.UNSEEN, f"{hidden} must be active before it can be told whether this is there"
-        return Fate.NEW, "it is not there"
     if isinstance(layer, Disk):
         return Fate.KEPT, "it is the disk itself"
-    if _lacks_members(layer, present, there, supports, verdicts) and layer.id not in {*distrusted, *replace}:
-        stands = ", ".join(there.on(layer.id))
+    on = there.on(layer.id)
+    if _lacks_members(layer, supports, present, on, verdicts) and layer.id not in {*distrusted, *replace}:
+        stands = ", ".join(on)
         return Fate.PARTIAL, f"it is {present.health}, and stands on {stands} only, wanted on {', '.join(supports)}"
     for support in supports:
         if not verdicts[support].fate.stays:
             return Fate.REPLACED, f"{support} below it is {verdicts[support].fate}"
-    if there.on(layer.id) != supports:
-        stands = ", ".join(there.on(layer.id)) or "nothing"
+    if on != supports:
+        stands = ", ".join(on) or "nothing"
         return Fate.REPLACED, f"it stands on {stands}, wanted on {', '.join(supports)}"
     if type(present) is not type(layer):
         return Fate.REPLACED, f"it is a {present.kind}, wanted a {layer.kind}"
@@ -151,10 +158,9 @@ def _wanted_fate(  # noqa: C901 - a list of questions, asked in order
 
 
 def _lacks_members(
-    layer: Layer, present: Layer, there: DeviceGraph, supports: Sequence[str], verdicts: Mapping[str, Verdict]
+    layer: Layer, supports: Sequence[str], present: Layer, on: Sequence[str], verdicts: Mapping[str, Verdict]
 ) -> bool:
     """Whether what is there is the very thing that is wanted, short of members that are missing."""
-    on = there.on(layer.id)
     return (
         not present.health.satisfies
         and bool(on)
@@ -186,17 +192,16 @@ def _short_of(verdict: Verdict) -> str:
             return f"is not as wanted: {verdict.why}"
 
 
-def _left_alone(layer: Layer, there: DeviceGraph, verdicts: Mapping[str, Verdict]) -> bool:
+def _left_alone(layer: Layer, on: Sequence[str], verdicts: Mapping[str, Verdict]) -> bool:
     """Whether it is merely a use of something that stays, such as a further mount, or content of it: let it be."""
-    supports = there.on(layer.id)
     return (layer.ephemeral or layer.incidental) and all(
-        each not in verdicts or verdicts[each].fate.stays for each in supports
+        each not in verdicts or verdicts[each].fate.stays for each in on
     )
 
 
-def _in_the_way(layer: Layer, there: DeviceGraph, making: Collection[str]) -> bool:
+def _in_the_way(on: Sequence[str], there: DeviceGraph, making: Collection[str]) -> bool:
     """Whether something is to be made on the very thing it uses."""
-    return any(support in making and there[support].mark() is not None for support in there.on(layer.id))
+    return any(support in making and there[support].mark() is not None for support in on)
 
 
 def clashes(found: Difference, there: DeviceGraph) -> Mapping[str, str]:
@@ -219,17 +224,24 @@ def _is_content(layer: Layer) -> bool:
 
 def _containers(there: DeviceGraph, wanted: DeviceGraph, verdicts: dict[str, Verdict]) -> None:
     """Turn every change to a part into a change of its container, whose hooks make it."""
-    for container in wanted.layers():
-        verdict = verdicts[container.id]
-        if not verdict.fate.stays or isinstance(container, Disk) or container.id not in there:
-            continue
-        mine = [each.id for each in wanted.parts(container)]
-        its = [each.id for each in there.parts(there[container.id]) if not each.incidental]
-        said = [f"{each} is {verdicts[each].fate}" for each in mine if verdicts[each].fate not in _QUIET]
-        said += [f"{each} is to go" for each in its if each not in wanted]
-        if said:
-            why = "; ".join(([verdict.why] if verdict.fate is Fate.CHANGED else []) + said)
-            verdicts[container.id] = Verdict(layer=container.id, fate=Fate.CHANGED, why=why)
+    said: dict[str, list[str]] = {}
+    for layer, on, _ in wanted.entries():
+        if layer.part_of is not None and (fate := verdicts[layer.id].fate) not in _QUIET:
+            for container in _containers_of(layer, on, wanted):
+                said.setdefault(container, []).append(f"{layer.id} is {fate}")
+    for layer, on, _ in there.entries():
+        if layer.part_of is not None and not layer.incidental and layer.id not in wanted:
+            for container in _containers_of(layer, on, there):
+                said.setdefault(container, []).append(f"{layer.id} is to go")
+    for container, changes in said.items():
+        verdict = verdicts.get(container)
+        if verdict is not None and verdict.fate.stays and container in there:
+            why = "; ".join(([verdict.why] if verdict.fate is Fate.CHANGED else []) + changes)
+            verdicts[container] = Verdict(layer=container, fate=Fate.CHANGED, why=why)
+
+
+def _containers_of(part: Layer, on: Sequence[str], graph: DeviceGraph) -> Iterable[str]:
+    return (each for each in on if graph[each].kind == part.part_of)
 
 
 _QUIET = frozenset({Fate.KEPT, Fate.UNSEEN})

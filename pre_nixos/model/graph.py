@@ -4,12 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+import msgspec
+
 from pre_nixos.model.layer import Layer, without_passing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 L = TypeVar("L", bound=Layer)
+
+_NOBODYS = frozenset[str]()
+
+
+class _Place(msgspec.Struct, gc=False):
+    """All that a graph knows of one layer, in one piece: with very many layers, every table to look into is felt."""
+
+    layer: Layer
+    on: tuple[str, ...]
+    above: list[str] | None = None
+    """What stands on it, once the graph was asked for that of any layer."""
+    disks: frozenset[str] = _NOBODYS
+    """What it stands on in the end, once the graph was asked for that of any layer."""
 
 
 class DeviceGraph:
@@ -18,62 +33,83 @@ class DeviceGraph:
     Made by `identity.assemble`, which gives the ids, or by changing another graph; never changed itself.
     """
 
-    __slots__ = ("_above", "_layers", "_on", "_roots")
+    __slots__ = ("_has_above", "_has_disks", "_places")
 
     def __init__(self, layers: Mapping[str, Layer] = {}, on: Mapping[str, tuple[str, ...]] = {}) -> None:
-        self._layers = dict(layers)
-        self._on = {each: on.get(each, ()) for each in self._layers}
-        self._above: dict[str, list[str]] | None = None
-        self._roots: dict[str, frozenset[str]] | None = None
+        self._places = {each: _Place(layer, on.get(each, ())) for each, layer in layers.items()}
+        self._has_above = self._has_disks = False
+
+    @classmethod
+    def _of(cls, places: dict[str, _Place], *, has_above: bool = False, has_disks: bool = False) -> DeviceGraph:
+        graph = cls()
+        graph._places, graph._has_above, graph._has_disks = places, has_above, has_disks
+        return graph
 
     def __getitem__(self, id: str) -> Layer:  # noqa: A002 - it is the layer's id, and nothing else would be clearer
-        return self._layers[id]
+        return self._places[id].layer
 
     def __contains__(self, id: object) -> bool:  # noqa: A002 - as above
-        return id in self._layers
+        return id in self._places
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._layers)
+        return iter(self._places)
 
     def __len__(self) -> int:
-        return len(self._layers)
+        return len(self._places)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, DeviceGraph):
             return NotImplemented
-        return self._layers == other._layers and self._on == other._on
+        its = other._places
+        return its.keys() == self._places.keys() and all(
+            each.layer == its[id_].layer and each.on == its[id_].on for id_, each in self._places.items()
+        )
 
     def __hash__(self) -> int:
-        return hash(tuple(self._layers))
+        return hash(tuple(self._places))
 
     def __repr__(self) -> str:
-        return f"DeviceGraph({', '.join(self._layers)})"
+        return f"DeviceGraph({', '.join(self._places)})"
 
     def layers(self) -> Iterable[Layer]:
         """Every layer, below before above."""
-        return self._layers.values()
+        return [each.layer for each in self._places.values()]
+
+    def entries(self) -> Iterator[tuple[Layer, tuple[str, ...], frozenset[str]]]:
+        """Every layer with what it stands on, directly and in the end, as `on` and `disks` have it of one."""
+        self._find_disks()
+        return ((each.layer, each.on, each.disks) for each in self._places.values())
 
     def get(self, id: str) -> Layer | None:  # noqa: A002 - as above
         """The layer with this id, if there is one."""
-        return self._layers.get(id)
+        place = self._places.get(id)
+        return place.layer if place is not None else None
 
     def on(self, id: str) -> tuple[str, ...]:  # noqa: A002 - as above
         """Give the ids of what a layer stands on, directly."""
-        return self._on[id]
+        return self._places[id].on
 
     def under(self, layer: Layer) -> Sequence[Layer]:
         """Give what a layer stands on, directly."""
-        return [self._layers[each] for each in self._on[layer.id]]
+        places = self._places
+        return [places[each].layer for each in places[layer.id].on]
 
     def standing_on(self, id: str) -> Sequence[str]:  # noqa: A002 - as above
         """Give the ids of what stands on a layer, directly."""
-        if self._above is None:
-            above: dict[str, list[str]] = {}
-            for each, supports in self._on.items():
-                for support in supports:
-                    above.setdefault(support, []).append(each)
-            self._above = above
-        return self._above.get(id, ())
+        if not self._has_above:
+            self._find_above()
+        place = self._places.get(id)
+        return (place.above or ()) if place is not None else ()
+
+    def _find_above(self) -> None:
+        for each, place in self._places.items():
+            for support in place.on:
+                below = self._places[support]
+                if below.above is None:
+                    below.above = [each]
+                else:
+                    below.above.append(each)
+        self._has_above = True
 
     def parts(self, layer: Layer) -> Sequence[Layer]:
         """Give the layers that a container's hooks make as one set with it."""
@@ -81,7 +117,8 @@ class DeviceGraph:
         if not standing:
             return ()
         kind = layer.kind
-        return [each for each in map(self._layers.__getitem__, standing) if each.part_of == kind]
+        places = self._places
+        return [each for each in (places[id_].layer for id_ in standing) if each.part_of == kind]
 
     def parts_of_kind(self, layer: Layer, kind: type[L]) -> Sequence[L]:
         """Give the parts of a container that are of one kind."""
@@ -101,22 +138,24 @@ class DeviceGraph:
         What offers a device and stands on nothing known, such as a loop device of a file on a server, is a place of
         its own, and nobody's disk.
         """
-        if self._roots is None:
-            roots: dict[str, frozenset[str]] = {}
-            for each, layer in self._layers.items():
-                supports = self._on[each]
-                if not supports and layer.mark() is not None:
-                    roots[each] = frozenset({each})
-                elif len(supports) == 1:
-                    roots[each] = roots[supports[0]]
-                else:
-                    roots[each] = frozenset[str]().union(*(roots[support] for support in supports))
-            self._roots = roots
-        return self._roots[id]
+        self._find_disks()
+        return self._places[id].disks
+
+    def _find_disks(self) -> None:
+        if self._has_disks:
+            return
+        for each, place in self._places.items():
+            if len(place.on) == 1:
+                place.disks = self._places[place.on[0]].disks
+            elif place.on:
+                place.disks = _NOBODYS.union(*(self._places[support].disks for support in place.on))
+            elif place.layer.mark() is not None:
+                place.disks = frozenset({each})
+        self._has_disks = True
 
     def of(self, kind: type[L]) -> Sequence[L]:
         """Give every layer of a kind."""
-        return [each for each in self._layers.values() if isinstance(each, kind)]
+        return [each for each in self.layers() if isinstance(each, kind)]
 
     def space(self, layer: Layer) -> int:
         """Give the bytes a layer offers: those of its device if it is there, else a lower bound. Zero if none."""
@@ -125,11 +164,15 @@ class DeviceGraph:
         return layer.usable([self.space(each) for each in self.under(layer)]) or 0
 
     def devices(self, layer: Layer) -> Sequence[Layer]:
-        """Give the nearest layers below that offer a device: what a layer's tools are pointed at."""
-        found: dict[str, Layer] = {}
-        for support in self.under(layer):
-            for each in [support] if support.mark() is not None else self.devices(support):
-                found[each.id] = each
+        """Give the nearest layers below that offer a device: what a layer's tools are pointed at.
+
+        Where some of what it stands on directly do, the others are none of its own: the seed of a btrfs is not touched.
+        """
+        below = self.under(layer)
+        nearest = [each for each in below if each.mark() is not None]
+        if nearest:
+            return nearest
+        found = {each.id: each for support in below for each in self.devices(support)}
         return list(found.values())
 
     def called(self, layer: Layer) -> str:
@@ -146,36 +189,36 @@ class DeviceGraph:
     def only(self, ids: Iterable[str]) -> DeviceGraph:
         """Give the graph of these layers alone; what they stand on must be among them."""
         chosen = set(ids)
-        if len(chosen) == len(self._layers) and chosen == self._layers.keys():
+        if len(chosen) == len(self._places) and chosen == self._places.keys():
             return self
-        layers = {each: layer for each, layer in self._layers.items() if each in chosen}
-        return DeviceGraph(layers, {each: self._on[each] for each in layers})
+        return self._of({each: _Place(its.layer, its.on) for each, its in self._places.items() if each in chosen})
 
     def without(self, ids: Iterable[str]) -> DeviceGraph:
         """Give the graph without these layers and without anything that stands on them."""
         gone: set[str] = set(ids)
-        for each, supports in self._on.items():
-            if any(support in gone for support in supports):
+        for each, place in self._places.items():
+            if any(support in gone for support in place.on):
                 gone.add(each)
-        return self.only(each for each in self._layers if each not in gone)
+        return self.only(each for each in self._places if each not in gone)
 
     def plus(self, additions: Iterable[tuple[Layer, tuple[str, ...]]]) -> DeviceGraph:
         """Give the graph with these layers added or put in the place of those with their ids."""
-        layers, on = dict(self._layers), dict(self._on)
+        places = {each: _Place(its.layer, its.on) for each, its in self._places.items()}
         for layer, supports in additions:
-            missing = [support for support in supports if support not in layers]
+            missing = [support for support in supports if support not in places]
             if missing:
                 raise ValueError(f"{layer.id} stands on {missing[0]}, which is not there")
-            layers[layer.id], on[layer.id] = layer, supports
-        return DeviceGraph(layers, on)
+            places[layer.id] = _Place(layer, supports)
+        return self._of(places)
 
     def with_each(self, change: Callable[[Layer], Layer]) -> DeviceGraph:
-        """Give the graph with every layer changed, in nothing that its id is made of."""
-        return DeviceGraph({each: change(layer) for each, layer in self._layers.items()}, self._on)
+        """Give the graph with every layer changed, in nothing that makes its id, nor in whether it offers a device."""
+        places = {each: _Place(change(its.layer), its.on, its.above, its.disks) for each, its in self._places.items()}
+        return self._of(places, has_above=self._has_above, has_disks=self._has_disks)
 
     def wishes(self) -> Mapping[str, tuple[dict[str, object], tuple[str, ...]]]:
         """Give what identifies each layer, and what it stands on: for comparing what is with what should be."""
-        return {each: (without_passing(layer), self._on[each]) for each, layer in self._layers.items()}
+        return {each: (without_passing(its.layer), its.on) for each, its in self._places.items()}
 
     def _walk(self, start: str, step: Callable[[str], Sequence[str]]) -> Sequence[str]:
         found: dict[str, None] = {}

@@ -112,9 +112,7 @@ def _naming(layer: Layer) -> str:
 
 
 def _with_supports(graph: DeviceGraph, disks: frozenset[str]) -> set[str]:
-    standing = {id_ for id_ in graph if not disks.isdisjoint(graph.disks(id_))}
-    if len(standing) == len(graph):
-        return standing
+    standing = {layer.id for layer, _, its in graph.entries() if not disks.isdisjoint(its)}
     return (
         standing
         | {below for id_ in standing for below in graph.on(id_)}
@@ -124,7 +122,9 @@ def _with_supports(graph: DeviceGraph, disks: frozenset[str]) -> set[str]:
 
 def before_of(graph: DeviceGraph, takes: Iterable[str]) -> DeviceGraph:
     """Give the part of a machine's graph that stands on these disks, with what else it stands on."""
-    return graph.only(_with_supports(graph, frozenset(takes))).with_each(anonymous)
+    disks = frozenset(takes)
+    aside = any(disks.isdisjoint(its) for _, _, its in graph.entries())
+    return (graph.only(_with_supports(graph, disks)) if aside else graph).with_each(anonymous)
 
 
 def _written(graph: DeviceGraph) -> Iterator[bytes]:

@@ -53,6 +53,8 @@ def _comes(id_: str, plan: Plan) -> bool:
 
 def _about(layer: Btrfs, plan: Plan) -> Iterator[tuple[str, str]]:
     devices = plan.wanted.graph.devices(layer)
+    if any(isinstance(each, Btrfs) for each in plan.wanted.graph.under(layer)):
+        yield "it would have to grow from another one, and none is made so", "Put it on devices alone."
     for what, profile in (("data", layer.data), ("metadata", layer.metadata)):
         if profile is None:
             continue

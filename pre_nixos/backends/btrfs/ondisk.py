@@ -20,7 +20,10 @@ TOP = 5
 """The tree of the subvolume that every filesystem has."""
 FIRST, LAST = 256, 2**64 - 256
 """The numbers of other subvolumes; and, the first of them, that of the directory each begins with."""
-INODE_REF, ROOT_ITEM, ROOT_BACKREF, CHUNK_ITEM = 12, 132, 144, 228
+DEVICES = 1
+"""What the numbers of its devices are filed under, in the tree of chunks."""
+INODE_REF, ROOT_ITEM, ROOT_BACKREF, DEV_ITEM, CHUNK_ITEM = 12, 132, 144, 216, 228
+_END = 2**64 - 1
 
 _DATA, _METADATA = 1, 4
 _RAID0, _RAID10, _RAID5, _RAID6 = 8, 64, 128, 256
@@ -35,7 +38,9 @@ PROFILES = {
     1024: "raid1c4",
 }
 
+_SEEDING = 1 << 32
 _HEADER = 101
+_MEMBER_LENGTH = 98
 _NODES_AT_MOST = 100_000
 """Of one filesystem: far more than anybody's has, and an end for one whose trees run in circles."""
 
@@ -46,13 +51,22 @@ class DamagedError(Exception):
     """What was read is not what should be there."""
 
 
+class Member(NamedTuple):
+    """A device, as the filesystem it was made part of knows it."""
+
+    filesystem: bytes
+    """UUID of the one it belongs to. In what was grown from a seed, the devices of the seed still belong to that."""
+    uuid: bytes
+    number: int
+
+
 class Superblock(NamedTuple):
     """What every device of a filesystem says of the whole."""
 
     devices: int
     """How many it has."""
-    device: int
-    """The number of this one among them."""
+    member: Member
+    """This one among them."""
     size: int
     """How many bytes of this one it uses."""
     generation: int
@@ -62,6 +76,8 @@ class Superblock(NamedTuple):
     chunk_root: int
     chunks: bytes
     """Where the tree of chunks itself lies."""
+    is_seed: bool
+    """Whether others may have grown from it; it is never written to as long as it says so."""
 
 
 class Subvolumes(NamedTuple):
@@ -86,35 +102,48 @@ def read_superblock(data: bytes) -> Superblock | None:
     """Take a superblock apart; None if it is none."""
     if len(data) < SUPERBLOCK_LENGTH or data[0x40:0x48] != MAGIC:
         return None
+    (flags,) = struct.unpack_from("<Q", data, 0x38)
     generation, root, chunk_root = struct.unpack_from("<QQQ", data, 0x48)
     (devices,) = struct.unpack_from("<Q", data, 0x88)
     (node,) = struct.unpack_from("<I", data, 0x94)
     (length,) = struct.unpack_from("<I", data, 0xA0)
-    device, size = struct.unpack_from("<QQ", data, 0xC9)
-    return Superblock(
-        devices, device, size, generation, node, root, chunk_root, data[0x32B : 0x32B + min(length, 2048)]
-    )
+    (size,) = struct.unpack_from("<Q", data, 0xC9 + 8)
+    chunks = data[0x32B : 0x32B + min(length, 2048)]
+    member = _member(data[0xC9:])
+    return Superblock(devices, member, size, generation, node, root, chunk_root, chunks, bool(flags & _SEEDING))
 
 
 class Filesystem:
     """The trees of one filesystem. `read` gives bytes of one of its devices: by number, offset and length."""
 
     def __init__(self, superblock: Superblock, read: Callable[[int, int, int], bytes]) -> None:
+        """Begin at a superblock. Raises DamagedError if it does not lead further."""
         self._super = superblock
         self._read = read
         self._nodes: dict[int, bytes] = {}
         self._chunks: list[_Chunk] = []
         array, at = superblock.chunks, 0
         while at + 17 < len(array):
-            chunk, length = _chunk(struct.unpack_from("<QBQ", array, at)[2], array[at + 17 :])
+            try:
+                chunk, length = _chunk(struct.unpack_from("<QBQ", array, at)[2], array[at + 17 :])
+            except struct.error as error:
+                raise DamagedError(f"its superblock is cut short: {error}") from error
             self._chunks.append(chunk)
             at += 17 + length
+
+    def members(self) -> Sequence[Member]:
+        """Find every device it has, those it grew from included. Raises DamagedError if that cannot be done."""
+        try:
+            items = self._walk(self._super.chunk_root, (DEVICES, DEV_ITEM, 0), (DEVICES, DEV_ITEM, _END))
+            return [_member(data) for _, data in items]
+        except (struct.error, IndexError, ValueError) as error:
+            raise DamagedError(f"its devices cannot be told: {error}") from error
 
     def subvolumes(self) -> Subvolumes:
         """Find every subvolume. Raises DamagedError if that cannot be done."""
         try:
-            everything = (0, 0, 0), (2**64 - 1, 255, 2**64 - 1)
-            found = [_chunk(key[2], data)[0] for key, data in self._walk(self._super.chunk_root, *everything)]
+            items = self._walk(self._super.chunk_root, (FIRST, CHUNK_ITEM, 0), (FIRST, CHUNK_ITEM, _END))
+            found = [_chunk(key[2], data)[0] for key, data in items]
             self._chunks = found
             return Subvolumes(self._paths(), _profile(found, _DATA), _profile(found, _METADATA))
         except (struct.error, IndexError, ValueError) as error:
@@ -124,7 +153,7 @@ class Filesystem:
         root = self._super.root
         trees: dict[int, tuple[int, bool]] = {}
         references: dict[int, tuple[int, int, str]] = {}
-        for key, data in self._walk(root, (TOP, 0, 0), (LAST, 255, 2**64 - 1)):
+        for key, data in self._walk(root, (TOP, 0, 0), (LAST, 255, _END)):
             if key[1] == ROOT_ITEM and (key[0] == TOP or key[0] >= FIRST):
                 where, flags = struct.unpack_from("<Q", data, 176)[0], struct.unpack_from("<Q", data, 208)[0]
                 trees[key[0]] = (where, bool(flags & 1))
@@ -147,7 +176,7 @@ class Filesystem:
         """Give the path of a directory from where its subvolume begins, with a slash behind it if there is any."""
         path = ""
         while number != FIRST:
-            for key, data in self._walk(tree, (number, INODE_REF, 0), (number, INODE_REF, 2**64 - 1)):
+            for key, data in self._walk(tree, (number, INODE_REF, 0), (number, INODE_REF, _END)):
                 (length,) = struct.unpack_from("<H", data, 8)
                 path = f"{_text(data[10 : 10 + length])}/{path}"
                 number = key[2]
@@ -206,6 +235,13 @@ class Filesystem:
             places = places[column : column + 1]
         for device, offset in places:
             yield device, offset + row * chunk.stripe + rest
+
+
+def _member(data: bytes) -> Member:
+    """Read what tells a device: it is written in its superblock as in the tree of chunks."""
+    if len(data) < _MEMBER_LENGTH:
+        raise ValueError("what tells a device is cut short")
+    return Member(data[82:98], data[66:82], struct.unpack_from("<Q", data)[0])
 
 
 def _chunk(start: int, data: bytes) -> tuple[_Chunk, int]:

@@ -69,6 +69,27 @@ sync -f /mnt/wide
 """,
     ),
     Scenario(
+        name="seed_from_which_others_grew",
+        story="A seed, and two filesystems that grew from it on other disks; only the seed is in the plan.",
+        on=("a", "b", "c"),
+        takes=("a",),
+        refuses=("stands partly on", "LABB", "LABC"),
+        script="""
+mkfs.btrfs -q -f -L seed "$1"
+btrfstune -S 1 "$1"
+mkdir -p /mnt/grown
+for disk in "$2" "$3"; do
+    mount -r "$1" /mnt/grown
+    quietly btrfs device add -f "$disk" /mnt/grown
+    mount -o remount,rw /mnt/grown
+    seq 1 1000 > /mnt/grown/numbers
+    umount /mnt/grown
+    quietly btrfs device scan --forget
+done
+udevadm settle
+""",
+    ),
+    Scenario(
         name="open_descriptor_of_the_bare_device",
         story="A process has the disk itself open, as a backup or a virtual machine does; nothing is mounted.",
         refuses=("process {holder} (sleep)", "{a}"),
