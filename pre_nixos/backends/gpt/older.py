@@ -59,6 +59,8 @@ ATTRIBUTES = {"hidden": 0, "legacy_boot": 2, "no_automount": 63}
 UNITS = {"b": 1, "s": SECTOR, "kib": 1 << 10, "mib": MIB, "gib": 1 << 30, "tib": 1 << 40, "pib": 1 << 50}
 NEAR = {"k": 10**3, "": 10**6, "m": 10**6, "g": 10**9, "t": 10**12, "p": 10**15}
 """Units by which parted only finds the nearest place that suits it; of numbers alone it takes megabytes."""
+BACKUP = MIB
+"""What the second copy of the table takes of the end of a disk, as far as partitions are concerned."""
 _PLACE = re.compile(r"(?P<sign>-?)(?P<number>\d+(?:\.\d+)?)(?P<unit>[a-z]*|%)", re.IGNORECASE)
 
 
@@ -141,6 +143,6 @@ def _extent(slot: Slot, start: _Place, end: _Place, before: _Place | None) -> No
             raise ValueError(f"it would end at {end.text}, and starts at {start.text}")
         slot.share = Share(percent=end.percent - begun, less=start.bytes - FIRST if start.percent is None else 0)
     elif end.from_the_end:
-        slot.left = end.bytes
+        slot.left = max(0, end.bytes - BACKUP)  # parted counts from the very end, where the second copy of the table is
     else:
         slot.end = end.bytes + end.beyond
