@@ -89,7 +89,9 @@ def _decide(
         if not only_use(only):
             refused |= clashes(found, machine.graph)
         if not refused:
-            return (restrained(found, machine.graph, wanted.graph) if only_use(only) else found), changes
+            if only_use(only):
+                return restrained(found, machine.graph, wanted.graph), {}
+            return found, changes
         declined |= refused
 
 
