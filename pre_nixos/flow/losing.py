@@ -31,13 +31,21 @@ def about_wanted_content(machine: Machine, wanted: Wanted, found: Difference) ->
         lost = _changed(id_, machine, wanted, found) or _recognised(id_, machine, wanted)
         if lost:
             layer = machine.graph[id_]
-            what = ", ".join(dict.fromkeys(each.describe() or each.title for each in lost))
+            more = ", ".join(dict.fromkeys(each.describe() or each.title for each in lost if each is not layer))
+            cost = f"what is wanted there and is there would be lost: {more}" if more else "it is lost by that"
             yield Objection(
                 subject=id_,
-                text=f"{machine.graph.called(layer)} would have to be made anew, because {found.verdicts[id_].why}; "
-                f"what is wanted there and is there would be lost: {what}.",
-                remedy=f"Leave it as it is, or say that it may be replaced: {id_}.",
+                text=f"{_where(layer, machine)} would have to be made anew, because {found.verdicts[id_].why}; {cost}.",
+                remedy=f"Leave it as it is, or say that it may be replaced (--replace): {id_}",
             )
+
+
+def _where(layer: Layer, machine: Machine) -> str:
+    """Name what has no name by what it is, and on what."""
+    if layer.segment != layer.kind:
+        return machine.graph.called(layer)
+    below = ", ".join(machine.graph.called(each) for each in machine.graph.devices(layer))
+    return f"{layer.describe() or layer.title} on {below}"
 
 
 def _begins_here(id_: str, machine: Machine, wanted: Wanted, found: Difference) -> bool:

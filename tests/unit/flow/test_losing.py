@@ -31,7 +31,7 @@ def test_another_level_would_lose_what_is_wanted_on_it_and_is_refused_by_name() 
     (said,) = map(str, now.objections)
     assert said == (
         "pool new would have to be made anew, because the level of a pool cannot be changed; what is wanted there and "
-        "is there would be lost: stuff. Leave it as it is, or say that it may be replaced: toy.pool:new."
+        "is there would be lost: stuff. Leave it as it is, or say that it may be replaced (--replace): toy.pool:new"
     )
 
 
