@@ -48,7 +48,7 @@ def use(arguments: argparse.Namespace, session: Session, *, end: bool = False) -
     if plan.objections:
         raise Complaint(*(str(each) for each in plan.objections), advice="Nothing was done.")
     consent = consent_to(plan, arguments, session, names) if plan.wanted.scripts else plan.digest
-    return carry_out(plan, consent, arguments, session, names)
+    return carry_out(plan, consent, arguments, session, machine)
 
 
 def _plan(machine: Machine, wanted: Wanted, session: Session, *, end: bool) -> Plan:

@@ -87,6 +87,17 @@ def apply(  # noqa: PLR0913 - everything but the plan and the consent has a defa
         host.do(DropLock(), {}, {})
 
 
+def as_it_is(plan: Plan, machine: Machine, host: Host) -> Report | None:
+    """Give the report of a plan that was made of a machine just looked at and finds nothing to do; None if it does.
+
+    Also if a stopped run left something to settle.
+    """
+    journal = read_journal(host)
+    if plan.actions or plan.looks_again or plan.objections or journal.open or journal.unfinished:
+        return None
+    return None if _short(plan, machine) else Report(digest=plan.digest, before=machine.graph, after=machine.graph)
+
+
 class _Apply:
     def __init__(
         self,
@@ -328,7 +339,7 @@ class _Apply:
             f"{aside} beyond the disks of the plan was touched. Run the same command again: it looks at the machine as "
             "it is now and goes on from there."
         )
-        if rounds and rounds[-1].plan.is_harmless:
+        if rounds and rounds[-1].plan.is_harmless and not rounds[-1].failed:
             advice = "`apply` makes what is missing; `plan` shows what that takes."
             if scripts:
                 advice += " What a script failed at is begun anew by that, too, or by unmounting first."
