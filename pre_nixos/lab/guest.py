@@ -20,11 +20,12 @@ from pre_nixos.lab.image import content_hash, make_image
 from pre_nixos.lab.wire import BootReport, Execute, Nothing
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
-    from pre_nixos.host.agent import ByteSource
     from pre_nixos.lab.description import Lab
+    from pre_nixos.lab.kept import Kept
     from pre_nixos.lab.residue import Recipe
 
 TAIL = 30
@@ -61,6 +62,8 @@ class Guest(ABC):
         self.timings: dict[str, float] = {}
         """Seconds of the last boot, by stage; `boot` is all of it, seen from the host."""
         self._directory = tempfile.mkdtemp(prefix="pre-nixos-lab-")
+        self._process: Kept | None = None
+        self._line: socket.socket | None = None
         self._host: RemoteHost | None = None
         self._report = BootReport(seconds={}, nodes={})
         self._kept = False
@@ -80,12 +83,8 @@ class Guest(ABC):
     # What a kind of guest provides.
 
     @abstractmethod
-    def _launch(self) -> tuple[ByteSource, ByteSource]:
-        """Start the machine; answer with the two ends of the agent's line."""
-
-    @abstractmethod
-    def _cut(self) -> None:
-        """Stop the machine at once and let go of the line; nothing happens if it does not run."""
+    def _launch(self) -> tuple[Kept, socket.socket]:
+        """Start the machine; answer with its process, and our end of the agent's line."""
 
     # The machine.
 
@@ -94,8 +93,8 @@ class Guest(ABC):
         if self._host is not None:
             raise LabError("the guest is running already: power_cut or power_off first")
         started = time.monotonic()
-        reader, writer = self._launch()
-        host = RemoteHost(reader, writer, name=f"guest {os.path.basename(self.artefacts)}", window=self.window)
+        self._process, self._line = self._launch()
+        host = RemoteHost(self._line, self._line, name=f"guest {os.path.basename(self.artefacts)}", window=self.window)
         try:
             host.greet(timeout)
             self._report = host.call("report", Nothing(), BootReport)
@@ -114,6 +113,15 @@ class Guest(ABC):
         """Flush everything, then stop; nothing is unmounted or stopped first."""
         self.run(["sync"])
         self.power_cut()
+
+    def _cut(self) -> None:
+        """Stop the machine at once and let go of the line; nothing happens if it does not run."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.end()
+        line, self._line = self._line, None
+        if line is not None:
+            line.close()
 
     def close(self) -> None:
         """Stop the machine and delete its disks."""

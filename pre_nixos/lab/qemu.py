@@ -23,7 +23,6 @@ from pre_nixos.model.step import MIB
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pre_nixos.host.agent import ByteSource
     from pre_nixos.lab.description import Lab
 
 BOOT_TIMEOUT = 120.0
@@ -44,15 +43,13 @@ class QemuGuest(Guest):
             raise LabError("QEMU cannot make this machine:\n" + "\n".join(problems))
         drivers = drivers_of(lab)
         self._kernel = find_kernel(needs=[*initramfs.MODULES, *_ALWAYS, *drivers])
-        self._process: Kept | None = None
-        self._line: socket.socket | None = None
         super().__init__(lab, artefacts=artefacts, visible=visible)
 
     def boot(self, timeout: float = BOOT_TIMEOUT) -> None:
         """Start the machine and wait until its agent answers."""
         super().boot(timeout)
 
-    def _launch(self) -> tuple[ByteSource, ByteSource]:
+    def _launch(self) -> tuple[Kept, socket.socket]:
         settings = os.path.join(self._directory, "boot.json")
         with open(settings, "wb") as file:
             file.write(msgspec.json.encode(self._settings()))
@@ -77,7 +74,7 @@ class QemuGuest(Guest):
         ]
         state = os.path.join(self._directory, "qemu")
         os.makedirs(state, exist_ok=True)
-        self._process = Kept(
+        process = Kept(
             program,
             writable=[state, self.images, self.artefacts, *([_KVM] if accelerated else [])],
             output=self.console_path,
@@ -85,16 +82,7 @@ class QemuGuest(Guest):
             environment={"TMPDIR": state, "HOME": state},
         )
         far.close()
-        self._line = near
-        return near, near
-
-    def _cut(self) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            process.end()
-        line, self._line = self._line, None
-        if line is not None:
-            line.close()
+        return process, near
 
     def _settings(self) -> BootSettings:
         return BootSettings(

@@ -19,7 +19,6 @@ from pre_nixos.model.step import MIB
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pre_nixos.host.agent import ByteSource
     from pre_nixos.lab.description import Lab, LabDisk
 
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - where the guest's memory lives, in a file that has no name
@@ -38,11 +37,9 @@ class UmlGuest(Guest):
         found = problems(lab)
         if found:
             raise LabError("User Mode Linux cannot make this machine:\n" + "\n".join(found))
-        self._process: Kept | None = None
-        self._line: socket.socket | None = None
         super().__init__(lab, artefacts=artefacts, visible=visible)
 
-    def _launch(self) -> tuple[ByteSource, ByteSource]:
+    def _launch(self) -> tuple[Kept, socket.socket]:
         settings = os.path.join(self._directory, "boot.json")
         with open(settings, "wb") as file:
             file.write(msgspec.json.encode(self._settings()))
@@ -69,7 +66,7 @@ class UmlGuest(Guest):
             "--",
             *("-I", "-S", inside.__file__, settings, Share.HOSTFS),
         ]
-        self._process = Kept(
+        process = Kept(
             program,
             writable=[memory, state, self.images, self.artefacts],
             output=self.console_path,
@@ -77,16 +74,7 @@ class UmlGuest(Guest):
             environment={"TMPDIR": memory, "HOME": state},
         )
         far.close()
-        self._line = near
-        return near, near
-
-    def _cut(self) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            process.end()
-        line, self._line = self._line, None
-        if line is not None:
-            line.close()
+        return process, near
 
     def kernel_name(self, disk: str) -> str:
         """Tell the guest's kernel name of a disk, such as `sda`."""
