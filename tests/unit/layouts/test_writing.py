@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import pre_nixos as pn
 from pre_nixos.backends import btrfs, dmcrypt, filesystems, gpt, lvm, mdraid, mounts, swap
 from pre_nixos.backends.gpt.types import CODES, GUIDS
+from pre_nixos.model.difference import shortcomings
 from tests.unit.layouts.cases import RIGHT, case, disk, layout, with_disks
 
 if TYPE_CHECKING:
@@ -185,6 +186,10 @@ def test_any_graph_that_is_written_is_read_again(data: st.DataObject, tmp_path: 
     again = pn.read_layout(there, str(path))
     assert again.graph == wanted.graph
     assert again.takes == wanted.takes
+    plan = pn.schedule(there, again)
+    if not plan.objections:  # some filesystems can be said, and are made by nobody
+        assert plan.result().wishes() == wanted.graph.wishes()
+        assert not shortcomings(plan.result(), wanted)
 
 
 @pytest.mark.parametrize("path", RIGHT, ids=lambda path: path.stem)
