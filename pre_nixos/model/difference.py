@@ -10,7 +10,7 @@ from pre_nixos.model.data import Data
 from pre_nixos.model.layer import Disk, Layer, State
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from pre_nixos.model.draft import Wanted
     from pre_nixos.model.graph import DeviceGraph
@@ -90,6 +90,7 @@ def difference(
         layer.id for layer, on, disks in there.entries() if takes.isdisjoint(disks) and (on or not layer.ephemeral)
     }
     making: set[str] = set()
+    said: dict[str, list[str]] = {}
     for layer, on, _ in wanted.graph.entries():
         present = there.get(layer.id) if layer.id not in foreign else None
         if present is None:
@@ -99,7 +100,9 @@ def difference(
         verdicts[layer.id] = Verdict(layer=layer.id, fate=fate, why=why)
         if fate.makes and not layer.ephemeral:
             making.update(on)
-    _containers(there, wanted.graph, verdicts)
+        if layer.part_of is not None and fate not in _QUIET:
+            _say(f"{layer.id} is {fate}", layer, on, wanted.graph, said)
+    _containers(there, wanted.graph, said, verdicts)
     for layer, on, disks in there.entries():
         if isinstance(layer, Disk) or takes.isdisjoint(disks):
             continue
@@ -222,17 +225,16 @@ def _is_content(layer: Layer) -> bool:
     return layer.part_of is None and not layer.ephemeral
 
 
-def _containers(there: DeviceGraph, wanted: DeviceGraph, verdicts: dict[str, Verdict]) -> None:
-    """Turn every change to a part into a change of its container, whose hooks make it."""
-    said: dict[str, list[str]] = {}
-    for layer, on, _ in wanted.entries():
-        if layer.part_of is not None and (fate := verdicts[layer.id].fate) not in _QUIET:
-            for container in _containers_of(layer, on, wanted):
-                said.setdefault(container, []).append(f"{layer.id} is {fate}")
+def _containers(
+    there: DeviceGraph, wanted: DeviceGraph, said: dict[str, list[str]], verdicts: dict[str, Verdict]
+) -> None:
+    """Turn every change to a part into a change of its container, whose hooks make it.
+
+    What is `said` already, by container, are the changes to parts that are wanted.
+    """
     for layer, on, _ in there.entries():
         if layer.part_of is not None and not layer.incidental and layer.id not in wanted:
-            for container in _containers_of(layer, on, there):
-                said.setdefault(container, []).append(f"{layer.id} is to go")
+            _say(f"{layer.id} is to go", layer, on, there, said)
     for container, changes in said.items():
         verdict = verdicts.get(container)
         if verdict is not None and verdict.fate.stays and container in there:
@@ -240,8 +242,10 @@ def _containers(there: DeviceGraph, wanted: DeviceGraph, verdicts: dict[str, Ver
             verdicts[container] = Verdict(layer=container, fate=Fate.CHANGED, why=why)
 
 
-def _containers_of(part: Layer, on: Sequence[str], graph: DeviceGraph) -> Iterable[str]:
-    return (each for each in on if graph[each].kind == part.part_of)
+def _say(what: str, part: Layer, on: Sequence[str], graph: DeviceGraph, said: dict[str, list[str]]) -> None:
+    for each in on:
+        if graph[each].kind == part.part_of:
+            said.setdefault(each, []).append(what)
 
 
 _QUIET = frozenset({Fate.KEPT, Fate.UNSEEN})

@@ -25,6 +25,8 @@ class _Place(msgspec.Struct, gc=False):
     """What stands on it, once the graph was asked for that of any layer."""
     disks: frozenset[str] = _NOBODYS
     """What it stands on in the end, once the graph was asked for that of any layer."""
+    depth: int = 0
+    """How many layers are between it and what stands on nothing, itself included; likewise."""
 
 
 class DeviceGraph:
@@ -141,14 +143,21 @@ class DeviceGraph:
         self._find_disks()
         return self._places[id].disks
 
+    def depth(self, id: str) -> int:  # noqa: A002 - as above
+        """Give how far a layer is above what stands on nothing, by the longest way."""
+        self._find_disks()
+        return self._places[id].depth
+
     def _find_disks(self) -> None:
         if self._has_disks:
             return
         for each, place in self._places.items():
-            if len(place.on) == 1:
-                place.disks = self._places[place.on[0]].disks
-            elif place.on:
-                place.disks = _NOBODYS.union(*(self._places[support].disks for support in place.on))
+            below = [self._places[support] for support in place.on]
+            if below:
+                place.depth = 1 + max(support.depth for support in below)
+                place.disks = below[0].disks
+                if len(below) > 1:
+                    place.disks = place.disks.union(*(support.disks for support in below[1:]))
             elif place.layer.mark() is not None:
                 place.disks = frozenset({each})
         self._has_disks = True
@@ -213,7 +222,10 @@ class DeviceGraph:
 
     def with_each(self, change: Callable[[Layer], Layer]) -> DeviceGraph:
         """Give the graph with every layer changed, in nothing that makes its id, nor in whether it offers a device."""
-        places = {each: _Place(change(its.layer), its.on, its.above, its.disks) for each, its in self._places.items()}
+        places = {
+            each: _Place(change(its.layer), its.on, its.above, its.disks, its.depth)
+            for each, its in self._places.items()
+        }
         return self._of(places, has_above=self._has_above, has_disks=self._has_disks)
 
     def wishes(self) -> Mapping[str, tuple[dict[str, object], tuple[str, ...]]]:
