@@ -147,7 +147,7 @@ class _Removals:
 
 def _hidden(there: DeviceGraph, dark: set[str]) -> set[str]:
     """Find what cannot be reached, because a device below it is not there: it goes with what it stands on."""
-    away = [each for each in there.layers() if each.state is State.INACTIVE or each.id in dark]
+    away = [*(each for each in there.layers() if each.state is State.INACTIVE), *(there[each] for each in dark)]
     queue = [each.id for each in away if each.mark() is not None]
     hidden: set[str] = set()
     for id_ in queue:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from pre_nixos.model.draft import Wanted
-    from pre_nixos.model.graph import DeviceGraph
+    from pre_nixos.model.graph import DeviceGraph, Entry
 
 
 class Fate(StrEnum):
@@ -82,13 +82,8 @@ def difference(
     `distrusted` are layers an interrupted run was making; `replace` are layers whose change in place was declined, with
     the reason. Both are made anew.
     """
-    takes = frozenset(wanted.takes)
+    foreign, others = _apart(there, wanted)
     verdicts: dict[str, Verdict] = {}
-    # What stands wholly on other disks is not ours to compare with, even if it would have the same id.
-    # What is used of nothing, such as memory that is mounted, is nobody's, and is what it is.
-    foreign = {
-        layer.id for layer, on, disks in there.entries() if takes.isdisjoint(disks) and (on or not layer.ephemeral)
-    }
     making: set[str] = set()
     said: dict[str, list[str]] = {}
     for layer, on, _ in wanted.graph.entries():
@@ -100,12 +95,14 @@ def difference(
         verdicts[layer.id] = Verdict(layer=layer.id, fate=fate, why=why)
         if fate.makes and not layer.ephemeral:
             making.update(on)
-        if layer.part_of is not None and fate not in _QUIET:
-            _say(f"{layer.id} is {fate}", layer, on, wanted.graph, said)
-    _containers(there, wanted.graph, said, verdicts)
-    for layer, on, disks in there.entries():
-        if isinstance(layer, Disk) or takes.isdisjoint(disks):
-            continue
+        if fate not in _QUIET:
+            _say(f"is {fate}", layer, on, wanted.graph, said)
+    for layer, on, _ in others:
+        if not layer.incidental and layer.id not in wanted.graph:
+            _say("is to go", layer, on, there, said)
+    _change_containers(said, there, verdicts)
+    takes = frozenset(wanted.takes)
+    for layer, on, disks in others:
         verdict = verdicts.get(layer.id)
         if not disks <= takes and (verdict is None or verdict.fate is not Fate.KEPT):
             outside = ", ".join(there[each].title for each in sorted(disks - takes))
@@ -114,6 +111,25 @@ def difference(
         elif verdict is None and not (_left_alone(layer, on, verdicts) and not _in_the_way(on, there, making)):
             verdicts[layer.id] = Verdict(layer=layer.id, fate=Fate.GONE, why="nobody asked for it")
     return Difference(verdicts=verdicts)
+
+
+def _apart(there: DeviceGraph, wanted: Wanted) -> tuple[Collection[str], Sequence[Entry]]:
+    """Find what is not ours to compare with, even if it would have the same id; and what more than comparing decides.
+
+    The first stands wholly on other disks. (What is used of nothing, such as memory that is mounted, is nobody's, and
+    is what it is.) The second is not wanted, or stands partly on other disks.
+    """
+    takes = frozenset(wanted.takes)
+    foreign: set[str] = set()
+    others: list[Entry] = []
+    for entry in there.entries():
+        layer, on, disks = entry
+        if takes.isdisjoint(disks):
+            if on or not layer.ephemeral:
+                foreign.add(layer.id)
+        elif not isinstance(layer, Disk) and (layer.id not in wanted.graph or not disks <= takes):
+            others.append(entry)
+    return foreign, others
 
 
 def _fate_of_what_is_not_there(
@@ -210,14 +226,14 @@ def _in_the_way(on: Sequence[str], there: DeviceGraph, making: Collection[str]) 
 def clashes(found: Difference, there: DeviceGraph) -> Mapping[str, str]:
     """Find what would stay although something else on the very same device goes, and would be wiped with it."""
     caught: dict[str, str] = {}
-    for id_ in found.ids(Fate.REPLACED, Fate.GONE):
-        if not _is_content(there[id_]):
-            continue
-        for device in there.on(id_):
-            beside = there.standing_on(device)
-            for each in beside if len(beside) > 1 and there[device].mark() is not None else ():
-                if _is_content(there[each]) and (fate := found.fate(each)) and fate.stays:
-                    caught.setdefault(each, f"it shares {device} with {id_}, which goes")
+    for device in there.crowded():
+        standing = there.standing_on(device.id) if device.mark() is not None else ()
+        contents = [each for each in standing if _is_content(there[each])]
+        fates = {each: fate for each in contents if (fate := found.fate(each))}
+        goes = next((each for each, fate in fates.items() if fate.removes), None)
+        for each, fate in fates.items() if goes is not None else ():
+            if fate.stays:
+                caught.setdefault(each, f"it shares {device.id} with {goes}, which goes")
     return caught
 
 
@@ -225,27 +241,20 @@ def _is_content(layer: Layer) -> bool:
     return layer.part_of is None and not layer.ephemeral
 
 
-def _containers(
-    there: DeviceGraph, wanted: DeviceGraph, said: dict[str, list[str]], verdicts: dict[str, Verdict]
-) -> None:
-    """Turn every change to a part into a change of its container, whose hooks make it.
-
-    What is `said` already, by container, are the changes to parts that are wanted.
-    """
-    for layer, on, _ in there.entries():
-        if layer.part_of is not None and not layer.incidental and layer.id not in wanted:
-            _say(f"{layer.id} is to go", layer, on, there, said)
+def _change_containers(said: Mapping[str, Sequence[str]], there: DeviceGraph, verdicts: dict[str, Verdict]) -> None:
+    """Turn every change to a part into a change of its container, whose hooks make it."""
     for container, changes in said.items():
         verdict = verdicts.get(container)
         if verdict is not None and verdict.fate.stays and container in there:
-            why = "; ".join(([verdict.why] if verdict.fate is Fate.CHANGED else []) + changes)
+            why = "; ".join([*([verdict.why] if verdict.fate is Fate.CHANGED else []), *changes])
             verdicts[container] = Verdict(layer=container, fate=Fate.CHANGED, why=why)
 
 
-def _say(what: str, part: Layer, on: Sequence[str], graph: DeviceGraph, said: dict[str, list[str]]) -> None:
-    for each in on:
-        if graph[each].kind == part.part_of:
-            said.setdefault(each, []).append(what)
+def _say(what: str, layer: Layer, on: Sequence[str], graph: DeviceGraph, said: dict[str, list[str]]) -> None:
+    """Note under the id of its container what becomes of a part."""
+    for each in on if layer.part_of is not None else ():
+        if graph[each].kind == layer.part_of:
+            said.setdefault(each, []).append(f"{layer.id} {what}")
 
 
 _QUIET = frozenset({Fate.KEPT, Fate.UNSEEN})

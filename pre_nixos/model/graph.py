@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 L = TypeVar("L", bound=Layer)
 
+Entry = tuple[Layer, tuple[str, ...], frozenset[str]]
+"""A layer with what it stands on, directly and in the end."""
+
 _NOBODYS = frozenset[str]()
 
 
@@ -27,6 +30,10 @@ class _Place(msgspec.Struct, gc=False):
     """What it stands on in the end, once the graph was asked for that of any layer."""
     depth: int = 0
     """How many layers are between it and what stands on nothing, itself included; likewise."""
+
+
+def _id_of(place: _Place) -> str:
+    return place.layer.id
 
 
 class DeviceGraph:
@@ -77,10 +84,14 @@ class DeviceGraph:
         """Every layer, below before above."""
         return [each.layer for each in self._places.values()]
 
-    def entries(self) -> Iterator[tuple[Layer, tuple[str, ...], frozenset[str]]]:
-        """Every layer with what it stands on, directly and in the end, as `on` and `disks` have it of one."""
+    def entries(self) -> Iterator[Entry]:
+        """Every layer with what it stands on, as `on` and `disks` have it of one; below before above."""
         self._find_disks()
         return ((each.layer, each.on, each.disks) for each in self._places.values())
+
+    def by_id(self) -> Iterator[tuple[str, Layer, tuple[str, ...]]]:
+        """Every layer with its id and what it stands on, in the order of ids."""
+        return ((each.layer.id, each.layer, each.on) for each in sorted(self._places.values(), key=_id_of))
 
     def get(self, id: str) -> Layer | None:  # noqa: A002 - as above
         """The layer with this id, if there is one."""
@@ -98,12 +109,18 @@ class DeviceGraph:
 
     def standing_on(self, id: str) -> Sequence[str]:  # noqa: A002 - as above
         """Give the ids of what stands on a layer, directly."""
-        if not self._has_above:
-            self._find_above()
+        self._find_above()
         place = self._places.get(id)
         return (place.above or ()) if place is not None else ()
 
+    def crowded(self) -> Sequence[Layer]:
+        """Give the layers that several others stand on, directly."""
+        self._find_above()
+        return [each.layer for each in self._places.values() if each.above is not None and len(each.above) > 1]
+
     def _find_above(self) -> None:
+        if self._has_above:
+            return
         for each, place in self._places.items():
             for support in place.on:
                 below = self._places[support]
