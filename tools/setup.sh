@@ -12,6 +12,7 @@ packages=(
   udev kmod mount util-linux fdisk
   mdadm lvm2 dmsetup thin-provisioning-tools cryptsetup-bin bcache-tools # what the guests and the host are driven with
   e2fsprogs xfsprogs btrfs-progs dosfstools
+  gdisk parted                                                           # what the bench is measured against calls
 )
 stamp=.venv/.ready
 # The examples are distributions of their own, and the tests use them as anyone's plugin would be used: installed.

@@ -48,6 +48,7 @@ _ENTRY = struct.Struct("<B3xB3xII")
 class Table(Layer, tag="dos"):
     """A partition table that is no GPT: an MBR, or that of another system."""
 
+    precious = False
     scheme: Name[str] = MBR
     """libblkid's name of it: `dos`, `sun`, `mac`, `bsd`, ...; `kernel` if only the kernel has these partitions."""
     uuid: Fact[str] = ""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pre_nixos.backends.gpt import ESP, Partition
 from pre_nixos.backends.superblocks import unused
 from pre_nixos.plugin import (
     MIB,
@@ -54,6 +55,8 @@ MAKERS = {
 """How each type is made. The device was proven blank by then, so forcing overrides nothing."""
 
 LABELLERS = ("tune2fs", "xfs_admin", "fatlabel")
+WHILE_IN_USE = frozenset({"ext4", "ext3", "ext2"})
+"""Types that can be given another label while they are mounted."""
 LABELS = {"vfat": "-n"}
 LONGEST_LABEL = {"ext4": 16, "ext3": 16, "ext2": 16, "xfs": 12, "vfat": 11}
 """Bytes. The makers of ext cut a longer label off and go on; the others fail when the old content is gone already."""
@@ -148,14 +151,20 @@ def make(layer: Filesystem, graph: DeviceGraph) -> Sequence[Action]:
     argv = (*maker, *label, *uuid, *layer.arguments, Node(layer=device.id))
     steps = (RequireFree(target=Node(layer=device.id)), RequireBlank(target=Node(layer=device.id)), Run(argv=argv))
     named = f" labelled {layer.label}" if layer.label else ""
+    spare = ", a spare that is mounted nowhere" if _is_spare(device, layer, graph) else ""
     return [
         Action(
             verb=Verb.FORMAT,
             target=layer.id,
-            summary=f"make {layer.type}{named} on {graph.called(device)}",
+            summary=f"make {layer.type}{named} on {graph.called(device)}{spare}",
             steps=steps,
         )
     ]
+
+
+def _is_spare(device: Layer, layer: Filesystem, graph: DeviceGraph) -> bool:
+    """Whether it is to start from, should the disk fail whose like is mounted."""
+    return isinstance(device, Partition) and device.type == ESP and not graph.standing_on(layer.id)
 
 
 FORCING = ("-f", "-F")
@@ -239,12 +248,21 @@ def object_to(plan: Plan) -> Iterable[Objection]:
                 subject=layer.id, text=f"The label {layer.label!r} {fault}.", remedy="Choose another, or none."
             )
         if verdict.fate.stays:
+            yield from _in_use(layer, plan.before)
             continue
         space = min((size for each in graph.devices(layer) if (size := graph.space(each))), default=None)
         least = SMALLEST.get(layer.type, 0)
         if space is not None and space < least:
             text = f"{layer.type} needs {human(least)}, and {graph.called(graph.devices(layer)[0])} has {human(space)}."
             yield Objection(subject=layer.id, text=text, remedy="Make it larger, or choose another type.")
+
+
+def _in_use(layer: Filesystem, before: DeviceGraph) -> Iterator[Objection]:
+    """Object to another label for what cannot be given one now."""
+    uses = [before[each] for each in before.standing_on(layer.id) if before[each].ephemeral]
+    if uses and layer.type not in WHILE_IN_USE:
+        text = f"{layer.type} can be given another label only while nobody uses it, and there is a {uses[0].title}."
+        yield Objection(subject=layer.id, text=text, remedy="End that first, or want the label it has.")
 
 
 def _labelled_anew(layer: Filesystem, plan: Plan) -> bool:

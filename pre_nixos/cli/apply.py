@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pre_nixos.cli.complaint import Complaint, Usage
 from pre_nixos.cli.consented import add_consent, check, with_consent
-from pre_nixos.cli.policy import add_choice, wanted_by
+from pre_nixos.cli.policy import add_choice, add_replace, replacing, wanted_by
 from pre_nixos.cli.source import read_plan
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ NEEDS_POLICY = True
 def declare(parser: Parser) -> None:
     """Say what may stand behind `apply`."""
     add_choice(parser)
+    add_replace(parser)
     parser.add_argument("--plan", metavar="FILE", help="carry out this saved plan, if it is still the right one")
     add_consent(parser)
 
@@ -31,10 +32,8 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
     """Carry out a plan."""
     if arguments.yes and arguments.plan:
         raise Usage("--yes agrees to a plan made now, not to one from a file; give --consent and its digest.")
-    if arguments.plan and arguments.root:
-        raise Usage("A saved plan says itself where the root is; leave --root out.")
-    if arguments.plan and arguments.layout:
-        raise Usage("A saved plan says itself what is wanted; leave --layout out.")
+    if arguments.plan and (arguments.layout or arguments.root or arguments.replace):
+        raise Usage("A saved plan says itself what is wanted; leave --layout, --root and --replace out.")
     check(arguments)
     saved = read_plan(arguments.plan, session) if arguments.plan else None
     return with_consent(arguments, session, lambda machine: _plan(machine, saved, arguments, session))
@@ -44,7 +43,8 @@ def _plan(machine: Machine, saved: Plan | None, arguments: argparse.Namespace, s
     from pre_nixos.flow.schedule import schedule
 
     if saved is None:
-        return schedule(machine, wanted_by(arguments, machine, session), registry=session.registry)
+        wanted = replacing(arguments, wanted_by(arguments, machine, session), machine)
+        return schedule(machine, wanted, registry=session.registry)
     try:
         fresh = schedule(machine, saved.wanted, registry=session.registry)
     except Exception as error:

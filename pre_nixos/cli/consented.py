@@ -62,8 +62,6 @@ def with_consent(
 
     `whole` is the command that shows all of a plan that cannot be carried out.
     """
-    from pre_nixos.cli.plan import show_plan
-    from pre_nixos.render.plan import is_done
     from pre_nixos.render.words import kernel_names
 
     require_root(session, "change disks")
@@ -76,10 +74,19 @@ def with_consent(
             *(str(each) for each in plan.objections),
             advice=f"Nothing was changed. `{whole}` shows the whole plan that this speaks against.",
         )
-    if not is_done(plan) and not arguments.consent:
+    return carry_out(plan, consent_to(plan, arguments, session, names), arguments, session, machine)
+
+
+def consent_to(plan: Plan, arguments: argparse.Namespace, session: Session, names: Mapping[str, str]) -> str:
+    """Show a plan, if there is anything to do, and give the digest once somebody agreed to it."""
+    from pre_nixos.cli.plan import show_plan
+    from pre_nixos.render.plan import is_done
+
+    if is_done(plan):
+        return plan.digest
+    if not arguments.consent:
         show_plan(plan, session.err, names)
-    consent = plan.digest if is_done(plan) else _consent(plan, arguments, session, names)
-    return carry_out(plan, consent, arguments, session, names)
+    return _consent(plan, arguments, session, names)
 
 
 def require_turn(session: Session) -> None:
@@ -120,6 +127,8 @@ def _ask(plan: Plan, session: Session, names: Mapping[str, str]) -> None:
         session.err.say("What is listed under `What is lost` will be gone for good from:", Style.BAD)
         for disk in losers:
             session.err.say(f"  {full_name(disk, names)}", Style.BAD)
+    elif plan.wanted.scripts:
+        session.err.say("Nothing is lost by this, unless by what its scripts do.", Style.CAUTION)
     else:
         session.err.say("Nothing is lost by this.")
     session.err.write(f"Type {YES} to go on: ")
@@ -127,15 +136,24 @@ def _ask(plan: Plan, session: Session, names: Mapping[str, str]) -> None:
         raise Complaint("That was not a yes. Nothing was changed.")
 
 
-def carry_out(
-    plan: Plan, consent: str, arguments: argparse.Namespace, session: Session, names: Mapping[str, str]
-) -> int:
-    """Carry out a plan that was agreed to, and say how it ended."""
+def carry_out(plan: Plan, consent: str, arguments: argparse.Namespace, session: Session, machine: Machine) -> int:
+    """Carry out a plan that was agreed to, on a machine just looked at, and say how it ended."""
+    from pre_nixos.flow.apply import as_it_is
+
+    report = as_it_is(plan, machine, session.host) or _done(plan, consent, arguments, session, machine)
+    _keep(report, arguments, session)
+    if not arguments.json:
+        _tell(report, session)
+    return 0
+
+
+def _done(plan: Plan, consent: str, arguments: argparse.Namespace, session: Session, machine: Machine) -> Report:
     from pre_nixos.cli.interrupts import Interrupts
     from pre_nixos.cli.progress import display_on
     from pre_nixos.flow.outcome import Failed
     from pre_nixos.hooks.registry import PluginError
     from pre_nixos.model.layer import Disk
+    from pre_nixos.render.words import kernel_names
 
     # Before the progress is shown, which would be drawn over the question.
     secrets = secrets_for(plan, session)
@@ -150,20 +168,16 @@ def carry_out(
                 display(event)
                 log(event)
 
-            report = _apply(plan, consent, secrets, observe, stop, session)
+            return _apply(plan, consent, secrets, observe, stop, session)
     except Failed as failed:
         _keep(failed.report, arguments, session)
-        raise _failed(failed.report, arguments, names) from failed
+        raise _failed(failed.report, arguments, kernel_names(machine.graph)) from failed
     except PluginError as error:
         raise Complaint(
             f"{error}. Something may have been changed.",
             advice="Run the same command again: it looks at the machine as it is now.",
             outcome=Outcome.FAILED,
         ) from error
-    _keep(report, arguments, session)
-    if not arguments.json:
-        _tell(report, session)
-    return 0
 
 
 def _apply(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pre_nixos.model.draft import InvalidLayout, Wanted
     from pre_nixos.model.graph import DeviceGraph
     from pre_nixos.model.machine import Machine
+    from pre_nixos.model.script import Script
 
 ROOT = "/mnt"
 
@@ -33,6 +34,11 @@ def add_layout(parser: Parser) -> None:
         default=[],
         help="which disk a name in the layout means, whatever the layout says: serial, WWN, id or by-id link; may be "
         "given again",
+    )
+    parser.add_argument(
+        "--allow-hooks",
+        action="store_true",
+        help="take the scripts in the layout as well (postCreateHook and so on); the plan shows all of them",
     )
     parser.add_argument(
         "--root", metavar="PATH", type=_absolute, help=f"where the described system's root is (default: {ROOT})"
@@ -74,6 +80,7 @@ def wanted_by_layout(arguments: argparse.Namespace, machine: Machine, session: S
             path_of(arguments.layout),
             disks=disks_named(arguments),
             root=arguments.root or ROOT,
+            allow_hooks=arguments.allow_hooks,
             registry=session.registry,
         )
     except InvalidLayout as error:
@@ -85,7 +92,9 @@ def check(arguments: argparse.Namespace, session: Session) -> int:
     from pre_nixos.layouts.wanted import check_layout
 
     path = arguments.check_layout
-    problems = check_layout(path_of(path), disks=disks_named(arguments), registry=session.registry)
+    problems = check_layout(
+        path_of(path), disks=disks_named(arguments), allow_hooks=arguments.allow_hooks, registry=session.registry
+    )
     if arguments.json:
         session.put_json(
             {"format": "pre-nixos layout check", "version": 1, "right": not problems, "problems": problems}
@@ -99,7 +108,7 @@ def check(arguments: argparse.Namespace, session: Session) -> int:
     return 1 if problems else 0
 
 
-def put_layout(graph: DeviceGraph, machine: Machine, session: Session) -> None:
+def put_layout(graph: DeviceGraph, machine: Machine, session: Session, scripts: Sequence[Script] = ()) -> None:
     """Write a graph as a layout, with the names of a machine's disks; what it has no words for is said beside it."""
     from pre_nixos.layouts.write import write_layout
     from pre_nixos.model.layer import Disk
@@ -107,7 +116,7 @@ def put_layout(graph: DeviceGraph, machine: Machine, session: Session) -> None:
     # While they are there, the kernel's names are what people know the disks by.
     disks = machine.graph.of(Disk)
     known = {disk.id: disk.device.name for disk in disks if disk.device and disk.device.name}
-    written = write_layout(graph, names=known, disks=disks, registry=session.registry)
+    written = write_layout(graph, names=known, disks=disks, scripts=scripts, registry=session.registry)
     session.out.write(written.to_json().decode())
     for each in written.left_out:
         session.err.say(f"Left out: {each}.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pre_nixos.cli.complaint import Complaint
 from pre_nixos.cli.layout import add_check, check, put_layout
 from pre_nixos.cli.parser import add_machine, guess
-from pre_nixos.cli.policy import DEFAULT, add_choice, wanted_by
+from pre_nixos.cli.policy import DEFAULT, add_choice, add_replace, replacing, wanted_by
 from pre_nixos.cli.source import read_machine
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def declare(parser: Parser) -> None:
     """Say what may stand behind `plan`."""
     add_machine(parser)
     add_choice(parser)
+    add_replace(parser)
     parser.add_argument(
         "--output",
         choices=("tree", "actions", "json", "mermaid", "disko"),
@@ -47,7 +48,8 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
     from pre_nixos.render.words import kernel_names
 
     machine = read_machine(arguments.machine, session)
-    plan = schedule(machine, wanted_by(arguments, machine, session), registry=session.registry)
+    wanted = replacing(arguments, wanted_by(arguments, machine, session), machine)
+    plan = schedule(machine, wanted, registry=session.registry)
     names = kernel_names(machine.graph)
     if arguments.explain:
         _explain(arguments, plan, session)
@@ -57,7 +59,7 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
 
         session.out.write(dump_plan(plan, registry=session.registry).decode() + "\n")
     elif arguments.output == "disko":
-        put_layout(plan.wanted.graph, machine, session)
+        put_layout(plan.wanted.graph, machine, session, plan.wanted.scripts)
     elif arguments.output == "mermaid":
         from pre_nixos.render.mermaid import plan_chart
 
@@ -72,6 +74,7 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
 def show_plan(plan: Plan, screen: Screen, names: Mapping[str, str], *, steps: bool = False) -> None:
     """Show a plan to a person: all of it, or every action with its steps."""
     from pre_nixos.render.plan import NOTHING_TO_DO, PlanText, counted, is_done, loses_content
+    from pre_nixos.render.scripts import will_run
     from pre_nixos.render.text import Span, Style, line
 
     text = PlanText(plan, names=names, width=screen.width, guides=screen.guides)
@@ -86,6 +89,8 @@ def show_plan(plan: Plan, screen: Screen, names: Mapping[str, str], *, steps: bo
         return
     losers = len(loses_content(plan))
     cost = f"{counted(losers, 'disk')} {'loses' if losers == 1 else 'lose'} content" if losers else "nothing is lost"
+    ran = len(list(will_run(plan)))
+    cost += f"; it runs {counted(ran, 'script')}" if ran else ""
     screen.show([(), (Span("Digest: "), Span(plan.digest, Style.NAME), Span(f" ({_size(plan)}; {cost})"))])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args, get_origin
 
-from pre_nixos.cli.complaint import Usage
+from pre_nixos.cli.complaint import Complaint, Usage
 from pre_nixos.cli.layout import add_layout, wanted_by_layout
 from pre_nixos.model.data import Data
 
@@ -42,6 +42,39 @@ def add_choice(parser: Parser) -> None:
     add_layout(parser)
 
 
+def add_replace(parser: Parser) -> None:
+    """Add the option by which one allows to lose what is wanted and there."""
+    parser.add_argument(
+        "--replace",
+        metavar="ID",
+        action="append",
+        default=[],
+        help="allow that this is made anew although something wanted is lost with it, such as a filesystem on what "
+        "cannot be changed in place; a layer's id, its end, or a disk; may be given again",
+    )
+
+
+def replacing(arguments: argparse.Namespace, wanted: Wanted, machine: Machine) -> Wanted:
+    """Give what is wanted with what may be made anew. Raises Complaint for what is not there."""
+    ids: list[str] = []
+    asked: str
+    for asked in arguments.replace:
+        found = [each.id for each in machine.all_disks if asked in (each.serial, each.wwn)]
+        if asked in machine.graph:
+            found = [asked]
+        elif not found:
+            found = [each for each in machine.graph if each.endswith((f"/{asked}", f":{asked}"))]
+        if len(found) != 1:
+            what = "is several layers" if found else "is on no disk of this machine"
+            listed = f": {', '.join(found)}" if found else ""
+            raise Complaint(
+                f"--replace {asked}: this {what}{listed}. Nothing was changed.",
+                advice="Write an id as the plan's objection has it.",
+            )
+        ids += found
+    return wanted.replacing(*ids) if ids else wanted
+
+
 def chosen(arguments: argparse.Namespace) -> str:
     """Give the name of the policy that was chosen; none if there is a layout."""
     if arguments.layout and arguments.policy:
@@ -70,6 +103,8 @@ def wanted_by(arguments: argparse.Namespace, machine: Machine, session: Session)
         return wanted_by_layout(arguments, machine, session)
     if arguments.disk:
         raise Usage("--disk says which disk a name in a layout means, and there is no --layout.")
+    if arguments.allow_hooks:
+        raise Usage("--allow-hooks is about the scripts in a layout, and there is no --layout.")
     from pre_nixos.flow.propose import propose
 
     return at_root(arguments, propose(machine, policy, given(arguments), registry=session.registry))

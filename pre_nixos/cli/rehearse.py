@@ -60,7 +60,11 @@ def _rehearse(machine: Machine, arguments: argparse.Namespace, session: Session)
     from pre_nixos.render.words import kernel_names
 
     named = {name: tuple(several) for name, several in disks_named(arguments).items()}
-    layout = LayoutFile(path=path_of(arguments.layout), disks=named) if arguments.layout else None
+    layout = (
+        LayoutFile(path=path_of(arguments.layout), disks=named, allow_hooks=arguments.allow_hooks)
+        if arguments.layout
+        else None
+    )
     displays: list[Display] = []
     session.err.say("Making a twin of this machine; this machine itself is not touched.")
     try:

@@ -1,11 +1,14 @@
-"""Using what is there, and ending that, from the command line: nobody is asked, because nothing can be lost."""
+"""Using what is there, and ending that, from the command line: nobody is asked, because nothing can be lost.
+
+Unless there are scripts in it: these are shown and agreed to as they are everywhere.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from pre_nixos.cli.complaint import Complaint
-from pre_nixos.cli.consented import add_keeping, carry_out, check_keeping, require_turn
+from pre_nixos.cli.consented import add_consent, carry_out, check, consent_to, require_turn
 from pre_nixos.cli.plan import show_plan, status_of
 from pre_nixos.cli.policy import add_choice, at_root, wanted_by
 from pre_nixos.cli.source import look, read_plan, require_root
@@ -25,14 +28,14 @@ def declare_use(parser: Parser) -> None:
     add_choice(parser)
     parser.add_argument("--plan", metavar="FILE", help="take what should be there from this saved plan")
     parser.add_argument("--check", action="store_true", help="only show what would be done; exit with 3 if anything")
-    add_keeping(parser)
+    add_consent(parser)
 
 
 def use(arguments: argparse.Namespace, session: Session, *, end: bool = False) -> int:
     """Bring into use what is wanted, or end that, and change nothing else."""
     from pre_nixos.render.words import kernel_names
 
-    check_keeping(arguments)
+    check(arguments)
     wanted = at_root(arguments, read_plan(arguments.plan, session).wanted) if arguments.plan else None
     require_root(session, "mount and unmount")
     require_turn(session)
@@ -44,7 +47,8 @@ def use(arguments: argparse.Namespace, session: Session, *, end: bool = False) -
         return status_of(plan, check=True)
     if plan.objections:
         raise Complaint(*(str(each) for each in plan.objections), advice="Nothing was done.")
-    return carry_out(plan, plan.digest, arguments, session, names)
+    consent = consent_to(plan, arguments, session, names) if plan.wanted.scripts else plan.digest
+    return carry_out(plan, consent, arguments, session, machine)
 
 
 def _plan(machine: Machine, wanted: Wanted, session: Session, *, end: bool) -> Plan:

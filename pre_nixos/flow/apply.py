@@ -29,6 +29,7 @@ from pre_nixos.host.survey import Memo, survey
 from pre_nixos.model.action import Objection
 from pre_nixos.model.difference import shortcomings
 from pre_nixos.model.layer import Disk
+from pre_nixos.model.script import runs_script
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -84,6 +85,17 @@ def apply(  # noqa: PLR0913 - everything but the plan and the consent has a defa
         raise Failed(run.kept(failed.report)) from failed.__cause__
     finally:
         host.do(DropLock(), {}, {})
+
+
+def as_it_is(plan: Plan, machine: Machine, host: Host) -> Report | None:
+    """Give the report of a plan that was made of a machine just looked at and finds nothing to do; None if it does.
+
+    Also if a stopped run left something to settle.
+    """
+    journal = read_journal(host)
+    if plan.actions or plan.looks_again or plan.objections or journal.open or journal.unfinished:
+        return None
+    return None if _short(plan, machine) else Report(digest=plan.digest, before=machine.graph, after=machine.graph)
 
 
 class _Apply:
@@ -151,7 +163,7 @@ class _Apply:
             raise Refused(str(each) for each in plan.objections)
         if plan.actions != shown.actions or plan.fingerprint != shown.fingerprint or plan.digest != shown.digest:
             raise Refused([_stale(shown, plan)])
-        missing = sorted({tool for tool in self._tools(plan) if tool not in machine.tools})
+        missing = self._missing(plan, machine)
         if missing:
             raise Refused([f"This plan needs programs that are not here: {', '.join(missing)}. Install them first."])
         if not plan.actions and not plan.looks_again:
@@ -215,10 +227,14 @@ class _Apply:
             raise Refused([_stale(plan, now)])
         return machine
 
-    def _tools(self, plan: Plan) -> set[str]:
+    def _missing(self, plan: Plan, machine: Machine) -> Sequence[str]:
+        """Name the programs a plan needs that are not there; scripts need one that no plugin has named."""
         from pre_nixos.model.step import Run
 
-        return {str(step.argv[0]) for action in plan.actions for step in action.steps if isinstance(step, Run)}
+        steps = (step for action in plan.actions for step in action.steps)
+        unknown = {str(step.argv[0]) for step in steps if isinstance(step, Run)} - machine.tools.keys()
+        found = self.host.ask(LookAround(tools=tuple(sorted(unknown)))).tools if unknown else {}
+        return sorted(unknown - found.keys())
 
     def _rounds(self, plan: Plan, consent: Consent, machine: Machine, numbers: Mapping[str, str]) -> Report:
         first, agreed, doings = machine, plan, Doings()
@@ -258,7 +274,8 @@ class _Apply:
                 raise Failed(self._report(rounds[0].plan.digest, tuple(rounds), first, machine, problem)) from error
             if not ended.failed and not after.actions and not after.objections:
                 return self._finish(first, machine, rounds)
-            problem = self._why_stop(ended, after, rounds) or self._not_agreed(after, consent, agreed, doings)
+            problem = ended.problem if runner.script_failed else self._why_stop(ended, after, rounds)
+            problem = problem or self._not_agreed(after, consent, agreed, doings)
             if problem:
                 if not wrote:
                     raise Refused([problem])
@@ -316,12 +333,16 @@ class _Apply:
                 if rounds[-1].plan.is_harmless
                 else "All actions ran, and yet not everything is as wanted."
             )
+        scripts = any(runs_script(action) for each in rounds for action in each.plan.actions)
+        aside = "Whatever its scripts did aside, nothing" if scripts else "Nothing"
         advice = (
-            "Nothing beyond the disks of the plan was touched. Run the same command again: it looks at the machine as "
+            f"{aside} beyond the disks of the plan was touched. Run the same command again: it looks at the machine as "
             "it is now and goes on from there."
         )
-        if rounds and rounds[-1].plan.is_harmless:
+        if rounds and rounds[-1].plan.is_harmless and not rounds[-1].failed:
             advice = "`apply` makes what is missing; `plan` shows what that takes."
+            if scripts:
+                advice += " What a script failed at is begun anew by that, too, or by unmounting first."
         return Report(
             digest=digest,
             rounds=rounds,

@@ -41,6 +41,8 @@ class Began(Data, tag="began", tag_field="entry"):
     """Whatever is made or changed with it."""
     touches: tuple[str, ...] = ()
     """The disks it may write to."""
+    again: bool = False
+    """Whether half of it done is to be undone and done again, although it loses nothing: scripts are part of it."""
 
 
 class Ended(Data, tag="ended", tag_field="entry"):
@@ -49,6 +51,8 @@ class Ended(Data, tag="ended", tag_field="entry"):
     verb: Verb
     target: str
     parts: tuple[str, ...] = ()
+    again: bool = False
+    """What was said of that when it began."""
 
 
 class Audited(Data, tag="audited", tag_field="entry"):
@@ -98,14 +102,16 @@ class Journal:
                 self._unfinished.update(dict.fromkeys(entry.suspects))
             case Ended(verb=Verb.ERASE, target=target):
                 self._erased[target] = None
-            case Began(verb=verb, target=target, parts=parts, touches=touches) if _leaves_traces(verb):
+            case Began(verb=verb, target=target, parts=parts, touches=touches, again=again) if again or _leaves_traces(
+                verb
+            ):
                 for disk in touches:
                     self._erased.pop(disk, None)  # somebody had put something there since
                 # What is changed in place was whole before, and holds what nobody agreed to losing: only what is new
                 # in it is not to be trusted, and the next look tells how far the change has come.
                 own = () if verb is Verb.MODIFY else (target,)
                 self._unfinished.update(dict.fromkeys((*own, *parts)))
-            case Ended(verb=verb, target=target, parts=parts) if not verb.loses_nothing:
+            case Ended(verb=verb, target=target, parts=parts, again=again) if again or not verb.loses_nothing:
                 self._drop((target, *parts))
             case Closed(settled=settled):
                 self.open = None

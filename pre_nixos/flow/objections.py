@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pre_nixos.flow.losing import about_wanted_content
 from pre_nixos.hooks import specs
 from pre_nixos.model.action import Objection
 from pre_nixos.model.difference import Fate
@@ -26,6 +27,7 @@ def core_objections(machine: Machine, plan: Plan, found: Difference, calls: Call
     yield from _about_disks(machine, wanted, harmless=plan.is_harmless)
     yield from _about_erasing(wanted)
     yield from _about_straddlers(machine, found)
+    yield from about_wanted_content(machine, wanted, found)
     yield from _about_the_incomplete(machine, found)
     yield from _about_the_immovable(machine, found)
     yield from _about_what_may_be_elsewhere(machine, wanted, found)

@@ -10,10 +10,12 @@ from pre_nixos.flow.journal import JOURNAL, Audited, Began, Ended, line, parts_o
 from pre_nixos.flow.outcome import ActionBegan, ActionEnded, Done, Noted, Round, StepEnded
 from pre_nixos.flow.patience import Patience, ask_again
 from pre_nixos.flow.place import locate
+from pre_nixos.flow.scripts import is_done_again
 from pre_nixos.hooks.registry import PluginError
 from pre_nixos.host.api import AppendLine, CheckHeld, Outcome
 from pre_nixos.model.action import Verb
 from pre_nixos.model.layer import Disk
+from pre_nixos.model.script import runs_script, text_of
 from pre_nixos.model.step import Await, nodes_in
 
 if TYPE_CHECKING:
@@ -64,6 +66,8 @@ class Runner:
         self._looked = False
         self._doings = doings
         self.wrote = False
+        self.script_failed = False
+        """Whether it was a script that failed: nobody knows whether it may be run a second time."""
 
     def run(self, plan: Plan, machine: Machine, seen: Mapping[str, Content]) -> Round:
         """Run them in order; `seen` is what was on the machine's devices, by number, when the plan was made."""
@@ -95,8 +99,11 @@ class Runner:
     def _action(self, action: Action, plan: Plan, machine: Machine, seen: Mapping[str, Content]) -> int:
         if action.is_destructive:
             self._guard(action, plan, machine, seen)
-        parts = parts_of(action, plan)
-        self._write(Began(verb=action.verb, target=action.target, parts=parts, touches=action.touches))
+        elif runs_script(action):
+            self._require_held()
+        parts, again = parts_of(action, plan), is_done_again(action, plan)
+        began = Began(verb=action.verb, target=action.target, parts=parts, touches=action.touches, again=again)
+        self._write(began)
         processes = 0
         for step in action.steps:
             if action.verb is Verb.ERASE:
@@ -121,10 +128,11 @@ class Runner:
                 )
             )
             if not outcome.ok:
+                self.script_failed = outcome.wrote and text_of(step) is not None
                 if outcome.wrote and action.verb.looks_back:
                     self._doings.disturbed.update(plan.before.on(action.target) or (action.target,))
                 raise _Stopped(outcome.detail)
-        self._write(Ended(verb=action.verb, target=action.target, parts=parts))
+        self._write(Ended(verb=action.verb, target=action.target, parts=parts, again=again))
         if action.verb.looks_back:
             self._doings.removed.update(action.destroys)
         return processes
@@ -136,9 +144,7 @@ class Runner:
 
     def _guard(self, action: Action, plan: Plan, machine: Machine, seen: Mapping[str, Content]) -> None:
         """Ask at this moment whether the disks are still those that were consented to, and whether anybody objects."""
-        held = self._host.do(CheckHeld(), {}, {})
-        if not held.ok:
-            raise _Stopped(held.detail)
+        self._require_held()
         asked = ask_again(
             self._patience,
             lambda: list(self._objections(action, plan, machine, seen)),
@@ -149,6 +155,11 @@ class Runner:
         self._audit(action, asked.tries, said)
         if said:
             raise _Stopped(said)
+
+    def _require_held(self) -> None:
+        held = self._host.do(CheckHeld(), {}, {})
+        if not held.ok:
+            raise _Stopped(held.detail)
 
     def _objections(
         self, action: Action, plan: Plan, machine: Machine, seen: Mapping[str, Content]

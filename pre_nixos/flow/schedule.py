@@ -14,6 +14,7 @@ import msgspec
 from pre_nixos.flow.blank import erasures
 from pre_nixos.flow.objections import core_objections
 from pre_nixos.flow.restraint import restrained, still_used, to_release
+from pre_nixos.flow.scripts import with_scripts
 from pre_nixos.hooks import specs
 from pre_nixos.hooks.calls import Calls
 from pre_nixos.hooks.registry import PluginError, installed
@@ -36,8 +37,9 @@ def schedule(
 ) -> Plan:
     """Plan the way from what is there to what is wanted.
 
-    With `only={Verb.ACTIVATE}` nothing but activation is planned, which cannot destroy; with `only={Verb.DEACTIVATE}`
-    and `released(wanted)` nothing but the way back. A plan that must not be carried out says so in its `objections`.
+    With `only={Verb.ACTIVATE}` nothing but activation is planned, which cannot destroy, unless by a script of what is
+    wanted; with `only={Verb.DEACTIVATE}` and `released(wanted)` nothing but the way back. A plan that must not be
+    carried out says so in its `objections`.
     """
     calls = Calls(registry or installed())
     found, changes = _decide(machine, wanted, calls, only)
@@ -54,7 +56,7 @@ def schedule(
         before=before,
         wanted=wanted,
         only=tuple(each for each in Verb if each in only),
-        actions=tuple(actions),
+        actions=tuple(with_scripts(actions, wanted, found)),
         edges=tuple(edges),
         reasons=found.verdicts,
         fingerprint=fingerprint(before),
@@ -87,7 +89,9 @@ def _decide(
         if not only_use(only):
             refused |= clashes(found, machine.graph)
         if not refused:
-            return (restrained(found, machine.graph, wanted.graph) if only_use(only) else found), changes
+            if only_use(only):
+                return restrained(found, machine.graph, wanted.graph), {}
+            return found, changes
         declined |= refused
 
 

@@ -118,6 +118,9 @@ class Secrets:
         match scheme:
             case "file":
                 value = self._file(rest).rstrip("\n")
+                if value.endswith("\r"):
+                    why = "it ends with a carriage return, which nobody can type"
+                    raise _NotHad(f"{why}; write it without, or make it a key file (keyfile:)")
             case "keyfile":
                 value = self._file(rest)
             case "env":

@@ -181,6 +181,20 @@ class Fragment:
         found = (group._child(value, each, f"{group.path}.{written(each)}") for each, value in sorted(table.items()))  # noqa: SLF001 - as above
         return [each for each in found if each is not None]
 
+    def items(self, key: str) -> Sequence[Fragment]:
+        """Give the tables in the list at a key; each has its place in it, from 1, as its key."""
+        listed = self._get(key, "a list of tables")
+        if listed is None:
+            return ()
+        if not isinstance(listed, list | tuple):
+            self._wrong(key, "a list of tables", listed)
+            return ()
+        found: list[Fragment] = []
+        for count, value in enumerate(cast("Sequence[object]", listed), 1):
+            each = self._child(value, str(count), f"{self.path}.{written(key)}.{count}")
+            found += [] if each is None else [each]
+        return found
+
     def note(self, text: str, key: str = "") -> None:
         """Note what is wrong with this table, or with what is at one of its keys."""
         self._book.note(f"{self.path}.{written(key)}" if key else self.path, text)

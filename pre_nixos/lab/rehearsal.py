@@ -65,10 +65,12 @@ class LayoutFile(Data):
 
     path: str
     disks: dict[str, tuple[str, ...]] = {}
+    allow_hooks: bool = False
+    """Whether the scripts in it are wanted too. They run on the twin, and nowhere else."""
 
     def disks_on(self, machine: Machine, registry: Registry) -> Mapping[str, Sequence[Disk]]:
         """Find the disks of a machine it means."""
-        return disks_of_layout(machine, self.path, disks=self.disks, registry=registry)
+        return disks_of_layout(machine, self.path, disks=self.disks, allow_hooks=self.allow_hooks, registry=registry)
 
 
 def rehearse(
@@ -99,7 +101,7 @@ def rehearse(
         before = _posing(probe(guest.host, registry=registry), machine)
         if layout:
             twins = {name: [twin.serials[each.id] for each in several] for name, several in meant.items()}
-            wanted = read_layout(before, layout.path, disks=twins, registry=registry)
+            wanted = read_layout(before, layout.path, disks=twins, allow_hooks=layout.allow_hooks, registry=registry)
         else:
             wanted = propose(before, policy, twin_options(twin, options), registry=registry)
         plan = schedule(before, wanted, registry=registry)

@@ -20,6 +20,7 @@ from pre_nixos.model.graph import DeviceGraph
 from pre_nixos.model.identity import disk_id
 from pre_nixos.model.layer import Disk, State
 from pre_nixos.model.machine import Machine
+from pre_nixos.model.script import Script
 from pre_nixos.model.size import human
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Trial:
         if self._objecting:
             self.problems += self._objections(wanted, draft, handles)
         if not self.sums:
-            self.wanted = wanted
+            self.wanted = msgspec.structs.replace(wanted, scripts=tuple(self._scripts(draft, handles)))
 
     def _named(self) -> Sequence[Disk]:
         named = {position for position, choice in enumerate(self._reading.choices) if choice.named}
@@ -147,6 +148,12 @@ class Trial:
                 problem = f"{self._reading.entries[at[id_]].path}{problem[len(id_) :]}"  # noqa: PLW2901 - the same, said otherwise
             self.sums.append(problem)
         return frozenset(found)
+
+    def _scripts(self, draft: Draft, handles: Mapping[int, Handle]) -> Iterator[Script]:
+        ids = draft.ids()
+        for each in self._reading.scripts:
+            if each.position in handles:
+                yield Script(layer=ids[handles[each.position].position], moment=each.moment, text=each.text)
 
     def _objections(self, wanted: Wanted, draft: Draft, handles: Mapping[int, Handle]) -> Iterator[str]:
         ids = draft.ids()

@@ -6,7 +6,6 @@ time finds them.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, cast
 
 import msgspec
@@ -14,6 +13,7 @@ import msgspec
 from pre_nixos.flow.propose import did_you_mean
 from pre_nixos.hooks.calls import Calls
 from pre_nixos.hooks.fragment import Fragment, in_words, written
+from pre_nixos.layouts.scripts import HOOKS, NOT_ALLOWED, Hook, Placed, Placing, fault_of
 from pre_nixos.layouts.select import Choice, read_choice
 from pre_nixos.model.data import Data
 from pre_nixos.model.draft import Handle
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 DISKS = "disk"
 """The section with the disks, which the core reads itself."""
-SCRIPT = re.compile(r"(?:pre|post)(?:Create|Mount|Unmount)Hook")
-NO_SCRIPTS = "scripts are not run: nobody can say beforehand what they do, so no plan could show it"
 NO_DEVICE = "where this lies follows from what it is in; leave it out"
 
 
@@ -53,7 +51,12 @@ class Reading:
     """A layout that was read."""
 
     def __init__(
-        self, registry: Registry, *, root: str = "/mnt", overruled: Mapping[str, str | Sequence[str]] = {}
+        self,
+        registry: Registry,
+        *,
+        root: str = "/mnt",
+        overruled: Mapping[str, str | Sequence[str]] = {},
+        allow_hooks: bool = False,
     ) -> None:
         """Begin; `root` is where the root of the system in question is mounted, `overruled` names disks otherwise."""
         self.root = root
@@ -61,9 +64,12 @@ class Reading:
         self.choices: list[Choice] = []
         self.problems: list[str] = []
         self.joins: dict[tuple[str, str], list[tuple[Handle, ...]]] = {}
+        self.scripts: tuple[Placed, ...] = ()
         self._registry = registry
         self._calls = Calls(registry)
         self._overruled = overruled
+        self._allow_hooks = allow_hooks
+        self._hooks: dict[str, Hook] = {}
         self._paths: dict[tuple[str, str], list[str]] = {}
         self._known_paths: Mapping[tuple[str, str], Sequence[str]] = {}
         self._known_names: frozenset[str] = frozenset()
@@ -71,7 +77,7 @@ class Reading:
 
     def read(self, document: Mapping[str, object]) -> None:
         """Read the sections of a layout."""
-        first = Reading(self._registry, root=self.root, overruled=self._overruled)
+        first = Reading(self._registry, root=self.root, overruled=self._overruled, allow_hooks=self._allow_hooks)
         first.read_once(document)
         self._known_paths = first._paths
         self._known_names = first.names()
@@ -96,7 +102,9 @@ class Reading:
             if each.having and each.having not in names:
                 meant = did_you_mean(each.having, {name for name in names if name.split(":")[0] in each.having})
                 self.note(each.path, f"nothing in the layout has {each.having}{meant}")
-        self.problems = list(dict.fromkeys(self.problems))
+        placing = Placing(self.entries, self._calls)
+        self.scripts = tuple(placing.placed(tuple(self._hooks.values())))
+        self.problems = list(dict.fromkeys([*self.problems, *placing.problems]))
 
     def names(self) -> frozenset[str]:
         """Give every name that something of the layout has, and nothing else can have."""
@@ -213,10 +221,19 @@ class Reading:
         value = fragment.value(key)
         if key.startswith("_") or value is None:
             return  # what Disko keeps for itself, and what was left out
-        if SCRIPT.fullmatch(key):
+        if key in HOOKS:
             if value != "":
-                fragment.note(NO_SCRIPTS, key)
+                self._hook(fragment, key, value)
         elif key == "device":
             fragment.note(NO_DEVICE, key)
         else:
             fragment.note(f"this is unknown here{did_you_mean(key, known)}", key)
+
+    def _hook(self, fragment: Fragment, key: str, value: object) -> None:
+        fault = fault_of(value) if self._allow_hooks else NOT_ALLOWED
+        if fault or not isinstance(value, str):
+            fragment.note(fault, key)
+            return
+        # An entry that stands for several disks has each of its tables read several times.
+        hook = Hook(path=fragment.path, key=key, text=value)
+        self._hooks[hook.where] = hook

@@ -28,21 +28,28 @@ def read_layout(
     *,
     disks: Mapping[str, str | Sequence[str]] = {},
     root: str = ROOT,
+    allow_hooks: bool = False,
     registry: Registry | None = None,
 ) -> Wanted:
     """Read what a layout in Disko's vocabulary, in JSON or TOML, wants on a machine.
 
     `disks` says which disk each name in the layout means, in place of what the layout says (serial, WWN, id or by-id
     link; several for a name that stands for so many disks); `root` is where the root of the described system is mounted
-    now. Raises InvalidLayout with everything that is wrong, each with its path, and Unreadable if the file is no layout
+    now. With `allow_hooks` the scripts in it belong to what is wanted; without it they are mistakes. Raises
+    InvalidLayout with everything that is wrong, each with its path, and Unreadable if the file is no layout
     at all.
     """
     registry = registry or installed()
-    return wanted_on(_read(path, registry, disks=disks, root=root), machine, registry)
+    reading = _read(path, registry, disks=disks, root=root, allow_hooks=allow_hooks)
+    return wanted_on(reading, machine, registry)
 
 
 def check_layout(
-    path: str, *, disks: Mapping[str, str | Sequence[str]] = {}, registry: Registry | None = None
+    path: str,
+    *,
+    disks: Mapping[str, str | Sequence[str]] = {},
+    allow_hooks: bool = False,
+    registry: Registry | None = None,
 ) -> tuple[str, ...]:
     """List everything that is wrong with a layout whatever the machine; nothing if nothing is.
 
@@ -50,23 +57,35 @@ def check_layout(
     """
     registry = registry or installed()
     try:
-        return tuple(try_out(_read(path, registry, disks=disks), registry))
+        return tuple(try_out(_read(path, registry, disks=disks, allow_hooks=allow_hooks), registry))
     except InvalidLayout as error:
         return error.problems
 
 
 def disks_of_layout(
-    machine: Machine, path: str, *, disks: Mapping[str, str | Sequence[str]] = {}, registry: Registry | None = None
+    machine: Machine,
+    path: str,
+    *,
+    disks: Mapping[str, str | Sequence[str]] = {},
+    allow_hooks: bool = False,
+    registry: Registry | None = None,
 ) -> Mapping[str, tuple[Disk, ...]]:
     """Find the disks of a machine that a layout means, by the names it gives them. Raises InvalidLayout."""
-    reading = _read(path, registry or installed(), disks=disks)
+    reading = _read(path, registry or installed(), disks=disks, allow_hooks=allow_hooks)
     chosen = choose(reading.choices, machine)
     if reading.problems or chosen.problems:
         raise InvalidLayout([*reading.problems, *chosen.problems])
     return {choice.name: found for choice, found in zip(reading.choices, chosen.disks, strict=True)}
 
 
-def _read(path: str, registry: Registry, *, disks: Mapping[str, str | Sequence[str]] = {}, root: str = ROOT) -> Reading:
-    reading = Reading(registry, root=root, overruled=disks)
+def _read(
+    path: str,
+    registry: Registry,
+    *,
+    disks: Mapping[str, str | Sequence[str]] = {},
+    root: str = ROOT,
+    allow_hooks: bool = False,
+) -> Reading:
+    reading = Reading(registry, root=root, overruled=disks, allow_hooks=allow_hooks)
     reading.read(load(path))
     return reading

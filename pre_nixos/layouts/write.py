@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, cast
 
 import msgspec
 
+from pre_nixos.hooks import specs
 from pre_nixos.hooks.calls import Calls
 from pre_nixos.hooks.registry import installed
 from pre_nixos.layouts.read import DISKS
+from pre_nixos.layouts.scripts import HOOKS, MAKING
 from pre_nixos.layouts.select import LASTING
 from pre_nixos.model.data import Data
 from pre_nixos.model.layer import Disk, Layer
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from pre_nixos.hooks.registry import Registry
     from pre_nixos.model.graph import DeviceGraph
+    from pre_nixos.model.script import Script
 
 
 class WrittenLayout(Data):
@@ -38,14 +41,15 @@ def write_layout(
     *,
     names: Mapping[str, str] = {},
     disks: Iterable[Disk] = (),
+    scripts: Iterable[Script] = (),
     registry: Registry | None = None,
 ) -> WrittenLayout:
     """Write what is on disks, or should be, as a layout.
 
     `names` has names for disks, by their ids. `disks` are disks as they were found, whose links are not in a graph of
-    what is wanted: with them the layout says which disk is meant as Disko does.
+    what is wanted: with them the layout says which disk is meant as Disko does. `scripts` are those of what is wanted.
     """
-    sheet = Writing(graph, names, {each.id: each for each in disks}, Calls(registry or installed()))
+    sheet = Writing(graph, names, {each.id: each for each in disks}, Calls(registry or installed()), tuple(scripts))
     for layer in graph.layers():
         if isinstance(layer, Disk):
             sheet.disk(layer)
@@ -57,7 +61,14 @@ def write_layout(
 class Writing:
     """A layout while it is being written; what the owners of kinds are given."""
 
-    def __init__(self, graph: DeviceGraph, names: Mapping[str, str], disks: Mapping[str, Disk], calls: Calls) -> None:
+    def __init__(
+        self,
+        graph: DeviceGraph,
+        names: Mapping[str, str],
+        disks: Mapping[str, Disk],
+        calls: Calls,
+        scripts: Sequence[Script] = (),
+    ) -> None:
         """Begin a layout; the disks are those of which more is known than the graph says."""
         self.graph = graph
         self.below = ""
@@ -66,6 +77,12 @@ class Writing:
         self._disks = disks
         self._names = {disk.id: names.get(disk.id) or disk.segment for disk in graph.of(Disk)}
         self._told: set[str] = set()
+        self._scripts = scripts
+        self._run: set[Script] = set()
+        self._describing = ""
+        """The id of the layer whose owner writes at the moment."""
+        self._apart: set[str] = set()
+        """The ids of those that are described in an entry of their own."""
 
     def disk(self, disk: Disk) -> None:
         """Write a disk with all that stands on it; one with nothing on it is not spoken of."""
@@ -76,7 +93,7 @@ class Writing:
 
     def rootless(self, layer: Layer) -> None:
         """Write what stands on nothing, if its owner has an entry for it."""
-        self._calls.to_disko(layer, self)
+        self._describe(layer)
         self._told.add(layer.id)
 
     def content(self, layer: Layer) -> dict[str, object]:
@@ -85,28 +102,31 @@ class Writing:
         found: dict[str, object] = {}
         for each in self._on(layer, ephemeral=False):
             self.below = layer.id
-            said = self._calls.to_disko(each, self)
+            said = self._describe(each)
             if said:
                 self._told.add(each.id)
-                found = {"content": dict(said)}
+                found = {"content": {**said, **({} if each.id in self._apart else self._hooks(each.id))}}
                 break
         self.below = outer
-        return found
+        return {**found, **self._hooks(layer.id)}
 
     def uses(self, layer: Layer) -> dict[str, object]:
         """Give the keys of what a layer is used for, such as `mountpoint`, to be put among its own."""
         merged: dict[str, object] = {}
         for each in self._on(layer, ephemeral=True):
-            said = self._calls.to_disko(each, self)
+            said = self._describe(each)
             together = _together(merged, said or {})
             if said and together is not None:
                 self._told.add(each.id)
-                merged = together
-        return merged
+                # What is told in a table inside would have its scripts in there.
+                inside = any(isinstance(value, dict) for value in said.values())
+                merged = together if inside else {**together, **self._hooks(each.id)}
+        return {**merged, **self._hooks(layer.id)}
 
     def entry(self, section: str, name: str, table: Mapping[str, object]) -> None:
         """Describe what stands on several layers, in a section of its own; the first description counts."""
-        self.devices.setdefault(section, {}).setdefault(name, dict(table))
+        self._apart.add(self._describing)
+        self.devices.setdefault(section, {}).setdefault(name, {**table, **self._hooks(self._describing)})
 
     def tells(self, *layers: Layer) -> None:
         """Say that layers are part of what another one says of itself, such as the partitions of a table."""
@@ -121,11 +141,37 @@ class Writing:
         """Name what nobody wrote down, but not what stands on that."""
         missing = [each for each in self.graph if each not in self._told]
         lowest = [each for each in missing if not set(self.graph.on(each)) & set(missing)]
-        return [f"{self.graph.called(self.graph[each])} ({each}) cannot be said in a layout" for each in lowest]
+        said = [f"{self.graph.called(self.graph[each])} ({each}) cannot be said in a layout" for each in lowest]
+        left = (each for each in self._scripts if each not in self._run or each.layer not in self._told)
+        return [*said, *dict.fromkeys(f"the {_key(each)} of {each.layer} cannot be said in a layout" for each in left)]
+
+    def _describe(self, layer: Layer) -> Mapping[str, object]:
+        """Have the owner of a layer write it."""
+        outer, self._describing = self._describing, layer.id
+        said = self._calls.to_disko(layer, self)
+        self._describing = outer
+        return said or {}
+
+    def _hooks(self, layer: str) -> dict[str, object]:
+        """Give the scripts of a layer as keys of the table it is described by; two at one moment have none."""
+        found: dict[str, object] = {}
+        it = self.graph.get(layer)
+        for key, moment in HOOKS.items():
+            if it is None or not (self._calls.can(specs.activate, it) if moment not in MAKING else not it.ephemeral):
+                continue  # read in that table, it would be another layer's
+            mine = [each for each in self._scripts if (each.layer, each.moment) == (layer, moment)]
+            if len(mine) == 1:
+                found[key] = mine[0].text
+                self._run.add(mine[0])
+        return found
 
     def _on(self, layer: Layer, *, ephemeral: bool) -> Sequence[Layer]:
         standing = [self.graph[each] for each in self.graph.standing_on(layer.id)]
         return [each for each in standing if each.ephemeral is ephemeral and each.part_of != layer.kind]
+
+
+def _key(script: Script) -> str:
+    return next(key for key, moment in HOOKS.items() if moment is script.moment)
 
 
 def _meant(disk: Disk) -> dict[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from pre_nixos.model.data import Data
+from pre_nixos.model.script import text_of
 from pre_nixos.model.step import RequireBlank, RequireClear, RequireFree, Step, nodes_in
 
 
@@ -23,7 +24,7 @@ class Verb(StrEnum):
 
     @property
     def loses_nothing(self) -> bool:
-        """Whether it cannot destroy, whatever it is pointed at."""
+        """Whether it cannot destroy, whatever it is pointed at; only a script that is put into it can."""
         return self in {Verb.DEACTIVATE, Verb.ACTIVATE}
 
     @property
@@ -56,12 +57,15 @@ class Action(Data):
 
     def proves_blank(self, layer: str) -> bool:
         """Whether its steps refuse unless this layer's device is blank, before any of them writes to it."""
+        proven = False
         for step in self.steps:
             if isinstance(step, RequireBlank) and step.target.layer == layer:
-                return True
-            if not isinstance(step, RequireBlank | RequireFree | RequireClear) and layer in nodes_in(step):
-                return False
-        return False
+                proven = True
+            elif text_of(step) is not None:
+                proven = False  # a script may write anywhere
+            elif not isinstance(step, RequireBlank | RequireFree | RequireClear) and layer in nodes_in(step):
+                break
+        return proven
 
 
 class Replace(Data):

@@ -11,6 +11,7 @@ from pre_nixos.model.data import Data
 from pre_nixos.model.graph import DeviceGraph
 from pre_nixos.model.identity import TWIN, assemble, identify, shared
 from pre_nixos.model.layer import Disk, Layer, State, anonymous
+from pre_nixos.model.script import Script
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -45,13 +46,23 @@ class Wanted(Data):
     """Those of them that a person named, which may be removable."""
     erase: Erasure | None = None
     """For disks that nothing is wanted on."""
+    replaces: tuple[str, ...] = ()
+    """Ids of layers, or of what they stand on, that may be made anew although what is wanted is lost by it."""
+    scripts: tuple[Script, ...] = ()
+    """What is to run besides, when its moment comes."""
+
+    def replacing(self, *ids: str) -> Wanted:
+        """Give the same, with these layers, and what stands on them, allowed to be made anew whatever that loses."""
+        return msgspec.structs.replace(self, replaces=tuple(sorted({*self.replaces, *ids})))
 
     def rooted(self, root: str) -> Wanted:
         """Give the same for a system whose root is at this directory: `/` for the one that runs, often `/mnt` else."""
         layers = list(self.graph.layers())
         positions = {layer.id: position for position, layer in enumerate(layers)}
         entries = [(layer.rooted(root), tuple(positions[each] for each in self.graph.on(layer.id))) for layer in layers]
-        return msgspec.structs.replace(self, graph=assemble(entries))
+        ids = dict(zip(positions, identify(entries), strict=True))
+        scripts = tuple(msgspec.structs.replace(each, layer=ids.get(each.layer, each.layer)) for each in self.scripts)
+        return msgspec.structs.replace(self, graph=assemble(entries), scripts=scripts)
 
 
 class Handle(Data):

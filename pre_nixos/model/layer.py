@@ -100,6 +100,8 @@ class Layer(Data, tag_field="kind"):
     """Whether it has no inactive state: activate makes it, deactivate ends it, nothing is lost."""
     incidental: ClassVar[bool] = False
     """Whether one that nobody asked for stays while what it stands on does: it is content, as a file would be."""
+    precious: ClassVar[bool] = True
+    """Whether what offers no device holds something of its own; a table or a group is only what is in it."""
     anchored: ClassVar[bool] = True
     """Whether sysfs leads from what it stands on to the device it offers; if not, its mark alone must tell it."""
 

@@ -43,7 +43,7 @@ class Plan(Data):
     fingerprint: str = ""
     """Of what stands on the disks: a machine with another fingerprint is not the one this plan was made for."""
     digest: str = ""
-    """What a person consents to: the wanted graph, the disks, and the content that goes."""
+    """What a person consents to: the wanted graph, the disks, the content that goes, and every byte of a script."""
 
     @property
     def looks_again(self) -> bool:
@@ -52,7 +52,7 @@ class Plan(Data):
 
     @property
     def is_harmless(self) -> bool:
-        """Whether it is only about what is in use: then it cannot lose anything, whatever it is pointed at."""
+        """Whether it is only about what is in use: then it cannot lose anything, unless by what is wanted to be run."""
         return only_use(self.only)
 
     def explain(self, layer: str) -> str:
@@ -91,14 +91,17 @@ def fingerprint(before: DeviceGraph) -> str:
 
 
 def consent_digest(wanted: Wanted, losses: Mapping[str, Sequence[Layer]], only: Collection[Verb] = tuple(Verb)) -> str:
-    """Digest what a person is asked: the wanted graph, the disks by identity and the content that goes from each."""
-    rest = {
+    """Digest what a person is asked: the wanted graph, the disks by identity, the content that goes, the scripts."""
+    rest: dict[str, object] = {
         **({} if set(only) == set(Verb) else {"only": sorted(only)}),
+        **({"replaces": list(wanted.replaces)} if wanted.replaces else {}),
         "takes": list(wanted.takes),
         "named": list(wanted.named),
         "erase": wanted.erase,
         "losses": {disk: sorted(_naming(each) for each in lost) for disk, lost in losses.items()},
     }
+    if wanted.scripts:
+        rest["scripts"] = wanted.scripts
     beginning = msgspec.json.encode(rest, order="deterministic").removesuffix(b"}")
     return _digest(chain([beginning, b',"wanted":'], _written(wanted.graph), [b"}"]))
 

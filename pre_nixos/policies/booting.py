@@ -32,8 +32,6 @@ class Start(Data):
     """What an EFI system partition is called in the table."""
     label: str = "ESP"
     """The label of the filesystem in it."""
-    root: str = "/mnt"
-    """Where the new system is mounted."""
 
     def add(self, draft: Draft, table: Handle, position: int) -> bool:
         """Add it to a table, the position counting the disks from 1; say whether there is one."""
@@ -46,7 +44,7 @@ class Start(Data):
             esp = draft.add(Filesystem(type="vfat", label=numbered(self.label, position)), on=[partition])
             # The others are for the boot loader's installer to keep alike: only one can be at /boot.
             if position == 1:
-                draft.add(Mount(at="/boot", root=self.root, options=ESP_OPTIONS), on=[esp])
+                draft.add(Mount(at="/boot", options=ESP_OPTIONS), on=[esp])
         return True
 
 

@@ -158,7 +158,7 @@ class _Inside:
         for each in self._all:
             made = draft.add(Subvolume(name=each.name), on=[pool])
             if each.at:
-                draft.add(Mount(at=each.at, root=self._options.root, options=self._mount_options), on=[made])
+                draft.add(Mount(at=each.at, options=self._mount_options), on=[made])
             if self._swaps and each.name == SWAP:
                 reader.add_swap(draft, made, f"/{SWAP}/{SWAP_FILE}")
         if self._options.blank:

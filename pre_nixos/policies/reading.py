@@ -22,9 +22,3 @@ def read_bytes(options: Options, names: Iterable[str], problems: list[str]) -> M
             problems.append(f"option {name}: {error}")
             read[name] = 0
     return read
-
-
-def insist_on_root(root: str, problems: list[str]) -> None:
-    """Note it if that is no place to mount a system at."""
-    if not root.startswith("/") or ".." in root.split("/"):
-        problems.append(f"option root: {root!r} is not an absolute path")

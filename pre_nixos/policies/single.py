@@ -54,7 +54,7 @@ def propose(machine: Machine, options: Options) -> Wanted:
         number = 1 + start.add(draft, table, 1)
         part = draft.add(Partition(number=number, size=reader.size, type="linux", label=options.label), on=[table])
         filesystem = draft.add(Filesystem(type=options.filesystem, label=options.label), on=[part])
-        draft.add(Mount(at="/", root=options.root), on=[filesystem])
+        draft.add(Mount(at="/"), on=[filesystem])
         reader.add_swap(draft, filesystem, SWAP_FILE)
         return reader.checked(draft.wanted(), draft.ids()[part.position], disks)
 

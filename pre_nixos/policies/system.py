@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta
 
+from pre_nixos.backends.mounts import Mount
 from pre_nixos.backends.swap import File
 from pre_nixos.plugin import Exact, InvalidLayout, Options, Size, human, parse_size
 from pre_nixos.policies.booting import Start, has_uefi
 from pre_nixos.policies.picking import Demand
-from pre_nixos.policies.reading import insist_on_root, read_bytes
+from pre_nixos.policies.reading import read_bytes
 from pre_nixos.policies.selection import size_of
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ class SystemOptions(Options):
         Literal["auto", "uefi", "bios"],
         Meta(description="What the machine will boot with; auto is what it was booted with now"),
     ] = "auto"
-    root: Annotated[str, Meta(description="Where the new system is mounted")] = "/mnt"
     esp: Annotated[str, Meta(description="EFI system partition, mounted at /boot, where there is UEFI")] = "1GiB"
     boot_label: Annotated[
         str, Meta(description="Label of the EFI system partition; those of further disks are numbered")
@@ -64,7 +64,6 @@ class Reader:
         self.bytes = read_bytes(options, ("at_least", "at_most", "esp", "least", "swap", *names), self.problems)
         self.uefi = has_uefi(machine, options.firmware)
         self.size = self._size()
-        insist_on_root(options.root, self.problems)
         try:
             machine.all_disks.named(options.disks)
         except InvalidLayout as error:
@@ -107,7 +106,7 @@ class Reader:
         """Give what the machine starts from; a BIOS needs so many bytes."""
         label = self._options.boot_label
         size = self.bytes["esp"] if self.uefi else bios_boot
-        return Start(uefi=self.uefi, size=size, partition=label, label=label, root=self._options.root)
+        return Start(uefi=self.uefi, size=size, partition=label, label=label)
 
     def checked(self, wanted: Wanted, holder: str, disks: Sequence[Disk]) -> Wanted:
         """Insist on room for the system on the device with this id. Raises InvalidLayout with the arithmetic."""
@@ -129,4 +128,4 @@ class Reader:
         """Add the file to swap to, at this path of the new system, if there is to be one."""
         size = self.bytes["swap"]
         if size:
-            draft.add(File(path=path, root=self._options.root, size=Exact(bytes=size)), on=[on])
+            draft.add(File(path=path, root=Mount(at="/").root, size=Exact(bytes=size)), on=[on])

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from pre_nixos.model.difference import Fate
 from pre_nixos.model.layer import Disk, State
+from pre_nixos.model.script import runs_script, text_of
 from pre_nixos.render.members import shortened
+from pre_nixos.render.scripts import all_scripts, script_step, will_run
 from pre_nixos.render.steps import step_in_words
 from pre_nixos.render.text import UNICODE, Guides, Line, Span, Style, joined, line, paragraph, printable, wrapped
 from pre_nixos.render.tree import WIDTH, Mark, tree
@@ -66,6 +68,8 @@ class PlanText:
         yield from self._section("After (+ is made, ~ is changed, the rest stays)", self.after())
         yield from self._section("What is lost", self.losses())
         yield from self._section(f"What will be done, in {counted(len(plan.actions), 'action')}", self.actions())
+        count = len(list(will_run(plan))) or "none"
+        yield from self._section(f"Scripts that will run: {count}", all_scripts(plan, self._width))
         if plan.looks_again:
             yield ()
             yield from paragraph(
@@ -110,13 +114,17 @@ class PlanText:
         under, deeper = " " * (digits + 2), " " * (digits + 4)
         shorten = shortened(self._plan.before.of(Disk))
         for position, action in enumerate(self._plan.actions, 1):
-            style = Style.PLAIN if action.verb.loses_nothing else Style.CAUTION
+            style = Style.PLAIN if action.verb.loses_nothing and not runs_script(action) else Style.CAUTION
             head = Span(f"{position:>{digits}}. ", Style.FAINT)
             where = Span(self._where(action), Style.FAINT)
             yield from wrapped(
                 (head, Span(printable(shorten(action.summary)), style), where), self._width, margin=under
             )
             for step in action.steps if steps else ():
+                script = text_of(step)
+                if script is not None:
+                    yield from script_step(script, under)
+                    continue
                 said = (Span(under), Span(step_in_words(step), Style.FAINT))
                 yield from wrapped(said, self._width, margin=deeper)
 

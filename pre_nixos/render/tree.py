@@ -167,6 +167,9 @@ class _Tree:
             yield from wrapped(head, self._width, margin=below[:most])
             head, used = (Span(below[:most], Style.FAINT),), most
         gap = " " * (most - used)
+        if not item.size:
+            # A name that hangs over takes the place of the size there is none of.
+            size = size[: max(2, start - used - len(gap))]
         first, *more = wrapped(said, self._width, margin=below, taken=max(used + len(gap + size), start))
         yield (*head, Span(gap), Span(size, Style.SIZE), *first)
         yield from more

@@ -127,6 +127,8 @@ def _describe(layer: Layer, already: str) -> str:
     for known in (_known for _known in (size_of(layer), repr(getattr(layer, "label", None) or "")) if _known):
         if known in already:
             said = said.replace(known, "")
+    if layer.title in already:
+        said = said.removeprefix(layer.title)
     return " ".join(said.replace(" ,", ",").split()).strip(", ")
 
 

@@ -11,7 +11,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.bench import crowd
+from tests.bench import crowd, layouts
 from tests.bench.guest import look
 
 if TYPE_CHECKING:
@@ -87,6 +87,19 @@ def probing() -> Iterable[Found]:
     yield Found("a program that imports, calls probe() and ends : the same", looks.ours, looks.yardstick, None)
 
 
+def making() -> Iterable[Found]:
+    """Making two usual layouts, and making them again, against a plain script of the same tool calls."""
+    for made in layouts.make(os.path.join(ROOT, "artefacts", "bench")):
+        name = f"{made.name} on blank disks, {made.processes} programs : a script of {made.calls}"
+        yield Found(name, made.ours, made.script, 0.25)
+        name = f"{made.name} again, {made.processes_again} programs : the script, {made.calls_again}"
+        yield Found(name, made.ours_again, made.script_again, 0.25)
+        if made.processes > made.most or made.processes_again:
+            raise RuntimeError(
+                f"{made.name}: {made.processes} and {made.processes_again} programs, of {made.most} and 0"
+            )
+
+
 def many() -> Iterable[Found]:
     """Comparing and scheduling ten thousand layers, against a second."""
     yield Found("10,000 layers scheduled : a second", crowd.seconds(10_000, 5), 1.0, 1.0)
@@ -104,7 +117,7 @@ def main() -> int:
     for name in [name for name in os.environ if name.startswith("PYTHON")]:
         del os.environ[name]
     over = 0
-    for measure in (importing, planning, many, many_more, probing):
+    for measure in (importing, planning, many, many_more, probing, making):
         for found in measure():
             over += found.is_over
             print(found.line(), flush=True)

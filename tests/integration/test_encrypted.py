@@ -27,13 +27,29 @@ def guest(boot_shared: BootGuest) -> Guest:
     return boot_shared(Lab(disks=(LabDisk(name="a", size=512 * MIB),), modules=("dm_crypt",)))
 
 
-def layout(machine: pn.Machine, *, label: str = "luks", keys: tuple[str, ...] = ("prompt:Passphrase",)) -> pn.Wanted:
+def layout(
+    machine: pn.Machine,
+    *,
+    label: str = "luks",
+    keys: tuple[str, ...] = ("prompt:Passphrase",),
+    pbkdf: str = "pbkdf2",
+    discards: bool | None = None,
+    unqueued: bool | None = None,
+) -> pn.Wanted:
     disks = machine.disks.exactly(1)
     draft = pn.Draft(machine, take=disks)
     table = draft.add(gpt.Table(), on=list(disks))
     part = draft.add(gpt.Partition(number=1, size=pn.Rest()), on=[table])
     volume = dmcrypt.Luks(
-        mapper="crypt root", label=label, pbkdf="pbkdf2", pbkdf_iterations=1000, sector_size=4096, keys=keys
+        mapper="crypt root",
+        label=label,
+        pbkdf=pbkdf,
+        pbkdf_iterations=1000 if pbkdf == "pbkdf2" else 4,
+        pbkdf_memory=None if pbkdf == "pbkdf2" else 32,
+        sector_size=4096,
+        keys=keys,
+        allow_discards=discards,
+        bypass_workqueues=unqueued,
     )
     opened = draft.add(volume, on=[part])
     root = draft.add(filesystems.Filesystem(type="ext4", label="root"), on=[opened])
@@ -81,10 +97,9 @@ def test_closed_it_is_opened_and_no_more(guest: Guest) -> None:
     wanted = layout(machine)
     plan = pn.schedule(machine, wanted, only={pn.Verb.ACTIVATE})
     assert not any(isinstance(step, Zero | RequireBlank) for action in plan.actions for step in action.steps)
+    plan = pn.schedule(machine, wanted)
     with pytest.raises(pn.Failed, match="No key available with this passphrase"):
-        pn.apply(
-            pn.schedule(machine, wanted), consent=plan.digest, host=guest.host, secrets={"prompt:Passphrase": "wrong"}
-        )
+        pn.apply(plan, consent=plan.digest, host=guest.host, secrets={"prompt:Passphrase": "wrong"})
     carry_out(guest, wanted)
     assert guest.run(["cat", "/mnt/file"]).stdout == "kept\n"
 
@@ -100,6 +115,27 @@ def test_another_label_and_another_key_keep_everything(guest: Guest) -> None:
         + guest.node("a")
         + "1"
     )
+
+
+def test_how_it_is_open_and_its_key_is_kept_changes_while_it_is_in_use(guest: Guest) -> None:
+    options = ("allow_discards", "no_read_workqueue", "no_write_workqueue")
+    for discards, unqueued, pbkdf in ((True, True, "argon2id"), (True, False, "pbkdf2"), (False, False, "pbkdf2")):
+        wanted = layout(
+            pn.probe(guest.host),
+            label="new label",
+            keys=tuple(SECRETS),
+            pbkdf=pbkdf,
+            discards=discards,
+            unqueued=unqueued,
+        )
+        assert pn.verify(wanted, guest.host)
+        plan = pn.schedule(pn.probe(guest.host), wanted)
+        assert [each.verb for each in plan.actions] == [pn.Verb.MODIFY]
+        assert not any(plan.losses().values())
+        carry_out(guest, wanted)
+        table = guest.run(["dmsetup", "table", "crypt root"]).stdout.split()
+        assert [each in table for each in options] == [discards, unqueued, unqueued]
+    assert guest.run(["cat", "/mnt/file"]).stdout == "kept\n"
 
 
 def test_another_cipher_would_lose_it_and_needs_its_own_consent(guest: Guest) -> None:

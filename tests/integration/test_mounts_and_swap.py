@@ -9,6 +9,7 @@ import pytest
 import pre_nixos as pn
 from pre_nixos.backends import btrfs, dmcrypt, filesystems, gpt, mounts, swap
 from pre_nixos.lab.description import Lab, LabDisk
+from pre_nixos.plugin import State
 
 if TYPE_CHECKING:
     from pre_nixos.lab.guest import Guest
@@ -23,15 +24,22 @@ def guest(boot_shared: BootGuest) -> Guest:
     return boot_shared(Lab(disks=disks, modules=("btrfs", "dm_crypt")))
 
 
-def layout(machine: pn.Machine, *, tmp: tuple[str, ...] = ("size=1M",), root: tuple[str, ...] = ()) -> pn.Wanted:
+def layout(
+    machine: pn.Machine,
+    *,
+    tmp: tuple[str, ...] = ("size=1M",),
+    root: tuple[str, ...] = (),
+    label: str = "swap",
+    priorities: tuple[int, int] = (9, 3),
+    size: str = "32MiB",
+) -> pn.Wanted:
     one, two = machine.disks.exactly(2)
     draft = pn.Draft(machine, take=[one, two])
     table = draft.add(gpt.Table(), on=[one])
     area = draft.add(gpt.Partition(number=1, size="64MiB", type="swap"), on=[table])
-    draft.add(
-        swap.Use(priority=9, discard=True, discard_policy="pages"), on=[draft.add(swap.Area(label="swap"), on=[area])]
-    )
-    last = draft.add(gpt.Partition(number=3, size="64MiB"), on=[table])
+    use = swap.Use(priority=priorities[0], discard=True, discard_policy="pages")
+    draft.add(use, on=[draft.add(swap.Area(label=label), on=[area])])
+    last = draft.add(gpt.Partition(number=3, size="64MiB", type="scratch"), on=[table])
     secret = draft.add(dmcrypt.Plain(mapper="secret swap"), on=[last])
     draft.add(swap.Use(priority=1), on=[draft.add(swap.Area(), on=[secret])])
     part = draft.add(gpt.Partition(number=2, size=pn.Rest()), on=[table])
@@ -42,7 +50,7 @@ def layout(machine: pn.Machine, *, tmp: tuple[str, ...] = ("size=1M",), root: tu
     pool = draft.add(btrfs.Btrfs(label="pool"), on=[two])
     inner = draft.add(btrfs.Subvolume(name="swap"), on=[pool])
     draft.add(mounts.Mount(at="/.swap"), on=[inner])
-    draft.add(swap.File(path="/mnt/.swap/file", size="32MiB", priority=3), on=[inner])
+    draft.add(swap.File(path="/mnt/.swap/file", size=size, priority=priorities[1]), on=[inner])
     return draft.wanted()
 
 
@@ -74,8 +82,33 @@ def test_options_change_in_place(guest: Guest) -> None:
     assert "size=2048k" in guest.run(["grep", " /mnt/tmp ", "/proc/mounts"]).stdout
 
 
+def swaps(guest: Guest) -> dict[str, tuple[str, str]]:
+    """Give the size and the priority of whatever is swapped to."""
+    lines = [line.split() for line in guest.run(["cat", "/proc/swaps"]).stdout.splitlines()[1:]]
+    return {words[0]: (words[2], words[4]) for words in lines}
+
+
+def test_swap_changes_while_it_is_in_use(guest: Guest) -> None:
+    wanted = layout(pn.probe(guest.host), tmp=("size=2M",), label="other swap", priorities=(5, 8), size="48MiB")
+    assert {each.text.removeprefix("is not as wanted: ") for each in pn.verify(wanted, guest.host)} == {
+        "size is 32 MiB, wanted 48 MiB; priority is 3, wanted 8",
+        "priority is 9, wanted 5",
+        "label is swap, wanted other swap",
+    }
+    plan = pn.schedule(pn.probe(guest.host), wanted)
+    assert not any(each for each in plan.losses().values())
+    carry_out(guest, wanted)
+    assert swaps(guest)["/mnt/.swap/file"] == (str(48 * 1024 - 4), "8")
+    assert swaps(guest)["/dev/sda1"][1] == "5"
+    assert guest.run(["blkid", "-o", "value", "-s", "LABEL", "-p", "/dev/sda1"]).stdout == "other swap\n"
+    carry_out(guest, layout(pn.probe(guest.host)))
+
+
 def test_everything_is_ended_and_comes_back(guest: Guest) -> None:
-    guest.script("swapoff -a; umount -R /mnt")
+    guest.script("swapoff -a; umount -R /mnt; cryptsetup close 'secret swap'")
+    machine = pn.probe(guest.host)
+    (closed,) = machine.graph.of(dmcrypt.Plain)
+    assert closed.state is State.INACTIVE, "nobody can read it, and the partition says that nobody is to"
     report = carry_out(guest, layout(pn.probe(guest.host)))
     assert {each.action.split()[0] for round_ in report.rounds for each in round_.done} == {"activate"}
     assert guest.run(["cat", "/mnt/bound/file"]).stdout == "seen\n"

@@ -55,6 +55,7 @@ WORLD = "/toy/world"
 
 class Pool(Layer, tag="toy.pool"):
     gathers = True
+    precious = False
     name: Name[str]
     level: int | None = None
     uuid: Fact[str] = ""

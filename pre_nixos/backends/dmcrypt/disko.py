@@ -114,7 +114,7 @@ def _format_arguments(content: Fragment) -> tuple[dict[str, str | int], list[str
         del words[:2]
     for field, key in (("label", "label"), ("uuid", "uuid")):
         said = content.text(key)
-        if said is not None:
+        if said:
             fields[field] = said
     return fields, left
 

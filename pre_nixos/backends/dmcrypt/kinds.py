@@ -173,9 +173,10 @@ class Plain(Layer, tag="crypt-plain"):
             return "encrypted with a key that nobody kept"
         return "encrypted without a header" + (f", open as {self.mapper}" if self.mapper else "")
 
-    def label_for_uuid(self) -> str:
-        """Several may be parts of one device, and have nothing but their names to be told apart by."""
-        return self.mapper or ""
+    @property
+    def alone(self) -> str:
+        """Its name, where nothing it stands on tells it from others."""
+        return self.mapper or self.segment
 
     def occupies(self) -> frozenset[str]:
         """The name it is open under."""

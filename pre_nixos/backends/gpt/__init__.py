@@ -1,12 +1,13 @@
 """GUID partition tables and their partitions."""
 
-from pre_nixos.backends.gpt.disko import read_older_table, read_table, write_table
+from pre_nixos.backends.gpt.disko import read_table, write_table
 from pre_nixos.backends.gpt.format import landing_zones, make, where_no_partitions_show
 from pre_nixos.backends.gpt.kinds import Partition, Table
 from pre_nixos.backends.gpt.modify import change
+from pre_nixos.backends.gpt.older import read_older_table
 from pre_nixos.backends.gpt.probe import find, in_kernel, scheme, type_of
 from pre_nixos.backends.gpt.teardown import removal, remove
-from pre_nixos.backends.gpt.types import SCRATCH
+from pre_nixos.backends.gpt.types import ESP, SCRATCH
 from pre_nixos.plugin import Backend, hooks, implements
 
 
@@ -17,6 +18,7 @@ def backend() -> Backend:
 
 
 __all__ = [
+    "ESP",
     "SCRATCH",
     "Partition",
     "Table",

@@ -1,4 +1,4 @@
-"""Partition tables in layouts: `gpt`, and the older `table`."""
+"""Partition tables in layouts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pre_nixos.backends.gpt import types
 from pre_nixos.backends.gpt.amounts import amount, said
 from pre_nixos.backends.gpt.kinds import Partition, Table
 from pre_nixos.backends.gpt.places import FIRST, LABEL_UNITS, faults_of
-from pre_nixos.plugin import Exact, Rest, Size, exact_bytes, for_kind, for_type, hooks, human
+from pre_nixos.plugin import Exact, Rest, Share, Size, exact_bytes, for_kind, for_type, hooks, human
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,29 +22,63 @@ RESERVED = range(3, 48)
 """Attributes that have to be zero."""
 
 
-class _Slot:
+class Slot:
     """One partition while a table is being read."""
 
-    def __init__(self, fragment: Fragment) -> None:
+    def __init__(self, fragment: Fragment, *, label: str | None) -> None:
+        """Begin; what is not said is left to whoever reads it, and to the arrangement."""
         self.fragment = fragment
+        self.label = label
         self.sound = True
-        content = fragment.child("content")
-        self.type = fragment.text("type") or _usual_type(content)
-        self.uuid = fragment.text("uuid")
-        self.label = fragment.text("label")
-        self.wanted_number = fragment.number("number")
+        self.type = ""
+        self.uuid: str | None = None
+        self.attributes: int | None = None
+        self.wanted_number: int | None = None
         self.number = 0
         self.whole = False
+        self.share: Share | None = None
         self.start: int | None = None
         self.end: int | None = None
         """Where it ends, counted from the start of the disk."""
         self.left: int | None = None
         """What is to be left between its end and that of the disk."""
         self.length: int | None = None
+
+    def wrong(self, text: str, key: str = "") -> None:
+        """Note what is wrong with it, so that it is not made."""
+        self.sound = False
+        self.fragment.note(text, key)
+
+    def partition(self, size: Size, holder: str) -> Partition | None:
+        """Give the partition, or note why there can be none."""
+        label = _label(self.label, f"{holder}-{self.fragment.name}")
+        made = Partition(
+            number=self.number,
+            size=size,
+            type=self.type,
+            label=label,
+            uuid=self.uuid,
+            attributes=self.attributes,
+            start=self.start,
+        )
+        faults = list(faults_of(made))
+        for fault in faults:
+            self.wrong(fault)
+        return made if self.sound else None
+
+
+class _Named(Slot):
+    """One partition of a table that has them by name."""
+
+    def __init__(self, fragment: Fragment) -> None:
+        super().__init__(fragment, label=fragment.text("label"))
+        self.type = fragment.text("type") or _usual_type(fragment.child("content"))
+        self.uuid = fragment.text("uuid")
+        self.wanted_number = fragment.number("number")
         self.attributes = self._attributes()
         fragment.refuse("hybrid", NO_HYBRID)
         if fragment.number("alignment") not in {None, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048}:
-            self._wrong("partitions begin and end at whole MiB, or where they are said to", "alignment")
+            self.wrong("partitions begin and end at whole MiB, or where they are said to", "alignment")
         self._extent()
         priority = fragment.number("priority")
         usual = 9001 if self.whole else 100 if types.normal(self.type) == types.GUIDS[BOOT] else 1000
@@ -58,20 +92,20 @@ class _Slot:
         bits = self.fragment.numbers("attributes")
         for bit in bits or ():
             if not 0 <= bit <= 63 or bit in RESERVED:
-                self._wrong(f"there is no attribute {bit}: they are 0, 1, 2 and 48 to 63", "attributes")
+                self.wrong(f"there is no attribute {bit}: they are 0, 1, 2 and 48 to 63", "attributes")
                 return None
         return None if bits is None else sum(1 << bit for bit in set(bits))
 
     def _extent(self) -> None:
         size, start, end = (self.fragment.text(key) for key in ("size", "start", "end"))
         if size is not None and end is not None:
-            self._wrong("size and end are both given, and one of them decides; leave the other out")
+            self.wrong("size and end are both given, and one of them decides; leave the other out")
             return
         try:
             self._start(start)
             self._end(size if end is None else end, "size" if end is None else "end")
         except ValueError as error:
-            self._wrong(str(error))
+            self.wrong(str(error))
 
     def _start(self, text: str | None) -> None:
         found = amount(text) if text is not None and text != "0" else None
@@ -100,23 +134,6 @@ class _Slot:
         else:
             self.end = found.bytes + (512 if found.sectors else 0)
 
-    def partition(self, size: Size, holder: str) -> Partition | None:
-        """Give the partition, or note why there can be none."""
-        label = _label(self.label, f"{holder}-{self.fragment.name}")
-        made = Partition(
-            number=self.number,
-            size=size,
-            type=self.type,
-            label=label,
-            uuid=self.uuid,
-            attributes=self.attributes,
-            start=self.start,
-        )
-        faults = list(faults_of(made))
-        for fault in faults:
-            self._wrong(fault)
-        return made if self.sound else None
-
 
 def _usual_type(content: Fragment | None) -> str:
     """Give the type that goes with a content: Disko's, but where nothing is to be kept, one that says so."""
@@ -139,8 +156,8 @@ def read_table(content: Fragment, on: Sequence[Handle]) -> None:
     """Read a GPT. Partitions are numbered as Disko does: by priority, then by name."""
     content.ignore("efiGptPartitionFirst")
     table = content.add(on, Table)
-    slots = sorted((_Slot(each) for each in content.children("partitions")), key=lambda slot: slot.order)
-    _place(slots, _holder(content), content, table)
+    slots = sorted((_Named(each) for each in content.children("partitions")), key=lambda slot: slot.order)
+    place(slots, content, table)
 
 
 def _holder(content: Fragment) -> str:
@@ -148,7 +165,9 @@ def _holder(content: Fragment) -> str:
     return f"{above.type}-{above.name}" if above is not None else ""
 
 
-def _place(slots: Sequence[_Slot], holder: str, content: Fragment, table: Handle) -> None:
+def place(slots: Sequence[Slot], content: Fragment, table: Handle) -> None:
+    """Number partitions, give each its size, and read what is in them."""
+    holder = _holder(content)
     _number(slots)
     ordered = sorted(slots, key=lambda slot: slot.number)
     sizes = _sizes(ordered, content)
@@ -160,8 +179,8 @@ def _place(slots: Sequence[_Slot], holder: str, content: Fragment, table: Handle
         slot.fragment.content(handle)
 
 
-def _number(slots: Sequence[_Slot]) -> None:
-    taken: dict[int, _Slot] = {}
+def _number(slots: Sequence[Slot]) -> None:
+    taken: dict[int, Slot] = {}
     for slot in slots:
         if slot.wanted_number is not None:
             other = taken.setdefault(slot.wanted_number, slot)
@@ -173,7 +192,7 @@ def _number(slots: Sequence[_Slot]) -> None:
         slot.number = next(free) if slot.wanted_number is None else slot.wanted_number
 
 
-def _sizes(slots: Sequence[_Slot], content: Fragment) -> Mapping[int, Size]:
+def _sizes(slots: Sequence[Slot], content: Fragment) -> Mapping[int, Size]:
     """Give every partition a size that needs no disk to be said."""
     sizes: dict[int, Size] = {}
     open_ended = [slot for slot in slots if slot.whole or slot.left is not None]
@@ -196,6 +215,8 @@ def _sizes(slots: Sequence[_Slot], content: Fragment) -> Mapping[int, Size]:
                 sizes[slot.number] = Exact(bytes=slot.end - start)
         elif slot.whole or slot.left is not None:
             sizes[slot.number] = Rest()
+        elif slot.share is not None:
+            sizes[slot.number] = slot.share
         size = sizes.get(slot.number)
         cursor = start + -(-size.bytes // FIRST) * FIRST if start is not None and isinstance(size, Exact) else None
     if ends_early:
@@ -203,7 +224,7 @@ def _sizes(slots: Sequence[_Slot], content: Fragment) -> Mapping[int, Size]:
     return sizes
 
 
-def _share_the_end(early: _Slot, slots: Sequence[_Slot], sizes: dict[int, Size]) -> None:
+def _share_the_end(early: Slot, slots: Sequence[Slot], sizes: dict[int, Size]) -> None:
     """Divide what one partition leaves at the end of the disk among those that follow it."""
     left = early.left or 0
     later = [slot for slot in slots if slot.number > early.number]
@@ -217,13 +238,6 @@ def _share_the_end(early: _Slot, slots: Sequence[_Slot], sizes: dict[int, Size])
         sizes[rest[0].number] = Exact(bytes=left - needed)
     else:
         sizes[early.number] = Rest(keep=left - needed)
-
-
-@for_type(hooks.from_disko, "table")
-def read_older_table(content: Fragment, on: Sequence[Handle]) -> None:
-    """Say what to write instead of the type Disko itself has given up."""
-    content.pass_over()
-    content.fault('tables are written as type = "gpt", with partitions by name; Disko has given up "table" too', on=on)
 
 
 @for_kind(hooks.to_disko, Table)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 class Table(Layer, tag="gpt"):
     """A GUID partition table on a whole device."""
 
+    precious = False
     uuid: Fact[str] = ""
     """The disk GUID."""
 

@@ -131,6 +131,9 @@ def _rest(part: Partition, start: int, later: Sequence[Partition], sizes: Mappin
     size = as_size(part.size)
     keep = size.keep if isinstance(size, Rest) else 0
     left = (limit - start - needed - keep) // GRAIN * GRAIN
+    if limit < start:
+        room = f"it would start at {human(start)}, and there is room up to {human(limit)}"
+        raise ValueError(f"nothing is left for partition {part.number}, which is to take the rest: {room}")
     if left <= 0:
         taken = [f"{human(limit - start)} lie between its start and {until}"]
         taken += [f"the partitions after it need {human(needed)}"] if needed else []

@@ -131,4 +131,6 @@ def _full(volumes: Sequence[Volume], counts: Mapping[int, int], total: int, exte
     each = [f"{volumes[at].name} {human(cost(volumes[at], count, extent) * extent)}" for at, count in counts.items()]
     each += [f"{human(keep)} to stay free"] if keep else []
     asked = " + ".join(each) or "nothing"
-    return f"the group has {human(total * extent)} in whole extents, and asked for are {asked}"
+    excess = sum(cost(volumes[at], count, extent) for at, count in counts.items()) * extent + keep - total * extent
+    over = f": {human(excess)} too much" if excess > 0 else ""
+    return f"the group has {human(total * extent)} in whole extents, and asked for are {asked}{over}"

@@ -8,18 +8,37 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
 UNSAID = {
+    "acl": "noacl",
     "async": "sync",
     "atime": "noatime",
+    "auto_da_alloc": "noauto_da_alloc",
+    "barrier": "nobarrier",
+    "barrier=1": "nobarrier",
+    "block_validity": "noblock_validity",
+    "datacow": "nodatacow",
+    "datasum": "nodatasum",
+    "delalloc": "nodelalloc",
     "dev": "nodev",
     "diratime": "nodiratime",
     "exec": "noexec",
+    "init_itable": "noinit_itable",
+    "noautodefrag": "autodefrag",
+    "nodiscard": "discard",
+    "noflushoncommit": "flushoncommit",
+    "noikeep": "ikeep",
+    "nolargeio": "largeio",
     "nolazytime": "lazytime",
     "norelatime": "relatime",
     "nostrictatime": "strictatime",
     "suid": "nosuid",
     "symfollow": "nosymfollow",
+    "treelog": "notreelog",
+    "user_xattr": "nouser_xattr",
 }
 """Options the kernel shows by not showing their opposite."""
+
+USUAL = frozenset({"data=ordered", "errors=continue"})
+"""What is the case where nothing is said, and then is not shown."""
 
 FOR_FSTAB = frozenset(
     {
@@ -94,7 +113,9 @@ def _in_force(option: str, shown: Collection[str]) -> bool:
     if name in FOR_FSTAB or name.startswith(("x-", "X-")) or name == "comment":
         return True
     if option in UNSAID:
-        return UNSAID[option] not in shown
+        return not any(each == UNSAID[option] or each.startswith(f"{UNSAID[option]}=") for each in shown)
+    if option in USUAL and not any(each.startswith(f"{name}=") for each in shown):
+        return True
     if option == "strictatime":
         return not {"relatime", "noatime"} & set(shown)
     if name == "umask":

@@ -37,7 +37,7 @@ def read_area(content: Fragment, on: Sequence[Handle]) -> None:
         on = [content.add(on, Plain, mapper=name, allow_discards=True if policy is not None else None)]
     elif mapper is not None:
         content.note("only swap that is encrypted is opened under a name", "mapper")
-    area = content.add(on, Area, label=label, uuid=uuid)
+    area = content.add(on, Area, label=label or None, uuid=uuid or None)
     # Both is what is done if nothing is said.
     when = None if policy == "both" else policy
     content.add([area], Use, priority=priority, discard=policy is not None, discard_policy=when)

@@ -21,6 +21,7 @@ READY, HIBERNATED = "swap", "swsuspend"
 class Area(Layer, tag="swap"):
     """A device made ready to be used as swap."""
 
+    precious = False
     label: str | None = None
     uuid: str | None = None
     hibernated: Fact[bool] = False

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
 @for_kind(hooks.modify, Area)
 def change(old: Area, new: Area, before: DeviceGraph, after: DeviceGraph) -> Sequence[Action] | Replace:
-    """Write another label or UUID, also while it is in use: the kernel has read them, and does not write them."""
-    del before
+    """Write another label or UUID. While it is in use nobody can write to it, so that use ends, and begins again."""
     mismatches = new.mismatches(old)
     fields = {each.field for each in mismatches}
     if old.hibernated or not fields:
@@ -29,9 +28,15 @@ def change(old: Area, new: Area, before: DeviceGraph, after: DeviceGraph) -> Seq
     uuid = ("--uuid", new.uuid or "") if "uuid" in fields else ()
     said = [f"label it {new.label}"] if label else []
     said += [f"give it the UUID {new.uuid}"] if uuid else []
-    steps = (Run(argv=("swaplabel", *label, *uuid, Node(layer=device.id))),)
+    node = Node(layer=device.id)
+    steps: list[Step] = [Run(argv=("swaplabel", *label, *uuid, node))]
+    used = [each for each in map(before.__getitem__, before.standing_on(old.id)) if isinstance(each, Use)]
+    if used:
+        use = after.get(used[0].id)
+        again = using(use if isinstance(use, Use) else used[0], node)
+        steps = [SwapOff(target=node), *steps, again]
     summary = f"change the swap on {after.called(device)}: {', '.join(said)}"
-    return [Action(verb=Verb.MODIFY, target=new.id, summary=summary, steps=steps)]
+    return [Action(verb=Verb.MODIFY, target=new.id, summary=summary, steps=tuple(steps))]
 
 
 @for_kind(hooks.modify, Use)

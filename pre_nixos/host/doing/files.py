@@ -6,7 +6,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from pre_nixos.host.doing.problems import NotDoneError, words
+from pre_nixos.host.doing.problems import NotDoneError, RefusedError, words
 
 if TYPE_CHECKING:
     from pre_nixos.host.doing.places import Place
@@ -60,6 +60,9 @@ def write_file(path: str, content: str, mode: int, effort: Effort) -> str:
 def make_directory(path: str, mode: int | None, effort: Effort) -> str:
     """Make a directory; parents that are missing get 0755, and so does it unless a mode is given."""
     _absolute(path)
+    real = os.path.realpath(path)
+    if real != os.path.normpath(path):
+        raise RefusedError(f"{path} leads through a link to {real}; nothing was made there")
     there = os.path.isdir(path)
     try:
         if there and (mode is None or stat.S_IMODE(os.stat(path).st_mode) == mode):

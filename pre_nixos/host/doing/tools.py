@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 TAIL = 2000
 """Characters of a failed program's words that are worth repeating."""
+LONGEST_WORD = 200
+"""Characters of a word of a command that are worth repeating: a script is in the plan, whole."""
 
 
 class Runner(Protocol):
@@ -48,7 +50,7 @@ def run(
 
         argv = resolve(work.argv, path_of, path_to)
         stdin = given(work.stdin, secrets)
-        command = masked(shlex.join(argv), secrets.values())
+        command = masked(shlex.join(map(brief, argv)), secrets.values())
         effort.processes += 1
         effort.wrote = True
         ran = runner(argv, stdin=stdin, timeout=work.timeout, pass_fds=(*inherited, *handed))
@@ -108,6 +110,12 @@ def masked(text: str, values: Iterable[str]) -> str:
     for value in sorted(parts, key=len, reverse=True):
         text = text.replace(value, "[secret]")
     return text
+
+
+def brief(word: str) -> str:
+    """A word of a command, or the first line of one that has several."""
+    first = word.partition("\n")[0][:LONGEST_WORD]
+    return word if first == word else f"{first} ..."
 
 
 def tail(text: str) -> str:

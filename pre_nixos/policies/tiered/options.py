@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from pre_nixos.plugin import Data, InvalidLayout, Options
-from pre_nixos.policies.reading import insist_on_root, read_bytes
+from pre_nixos.policies.reading import read_bytes
 
 _GROUP_NAME = re.compile(r"[A-Za-z0-9+_.][A-Za-z0-9+_.-]*")
 """What LVM takes as the name of a volume group, and md as that of an array."""
@@ -39,7 +39,6 @@ class TieredOptions(Options):
         Literal["auto", "uefi", "bios"],
         Meta(description="What the machine will boot with; auto is what it was booted with now"),
     ] = "auto"
-    root: Annotated[str, Meta(description="Where the new system is mounted")] = "/mnt"
     filesystem: Annotated[
         Literal["ext4", "xfs", "ext3", "ext2"], Meta(description="The filesystem of every volume but swap")
     ] = "ext4"
@@ -108,7 +107,6 @@ def read_sizes(options: TieredOptions) -> Sizes:
     ]
     if len(set(names.values())) < len(names):
         problems.append(f"options {', '.join(names)}: two volume groups cannot share a name")
-    insist_on_root(options.root, problems)
     if problems:
         raise InvalidLayout(problems)
     return Sizes(**read)

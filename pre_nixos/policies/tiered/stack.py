@@ -31,7 +31,7 @@ class Stack:
         self.options = options
         self.sizes = sizes
         uefi = has_uefi(machine, options.firmware)
-        self.start = Start(uefi=uefi, size=sizes.esp if uefi else sizes.bios_boot, root=options.root)
+        self.start = Start(uefi=uefi, size=sizes.esp if uefi else sizes.bios_boot)
 
     def room(self, tier: Tier) -> int:
         """Give the bytes the volume group of a tier would have. Raises InvalidLayout if there can be none."""
@@ -83,4 +83,4 @@ class Stack:
             draft.add(Use(), on=[draft.add(Area(label=volume.name), on=[made])])
             return
         filesystem = draft.add(Filesystem(type=self.options.filesystem, label=volume.name), on=[made])
-        draft.add(Mount(at=volume.at, root=self.options.root, mode=volume.mode), on=[filesystem])
+        draft.add(Mount(at=volume.at, mode=volume.mode), on=[filesystem])

@@ -185,14 +185,16 @@ FINISHED = (
 )
 
 
-def planned(field: str, row: Row) -> Plan:
+def planned(field: str, row: Row, *replaces: str) -> Plan:
     """Plan for a machine that differs in nothing but one field, if it differs."""
 
     def with_(layer: Layer, value: object) -> Layer:
         return msgspec.structs.replace(layer, **{field: value}) if layer.id == row.layer else layer
 
     there = FINISHED if row.there is None else FINISHED.with_each(lambda layer: with_(layer, row.there))
-    wanted = Wanted(graph=WANTED.graph.with_each(lambda layer: with_(layer, row.wanted)), takes=WANTED.takes)
+    wanted = Wanted(
+        graph=WANTED.graph.with_each(lambda layer: with_(layer, row.wanted)), takes=WANTED.takes, replaces=replaces
+    )
     return schedule(Machine(graph=there, tools=BLANK.tools), wanted)
 
 
@@ -213,6 +215,24 @@ def test_one_wish_that_changed(name: str, row: Row) -> None:
         assert {each.verb for each in plan.actions} == {Verb.MODIFY}
     if row.fate is KEPT:
         assert not plan.actions
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        pytest.param(name, row, id=f"{name}-{row.wanted}")
+        for name, rows in TABLE.items()
+        for row in rows
+        if row.fate is REPLACED
+    ],
+)
+def test_what_somebody_would_miss_goes_only_if_it_is_named(name: str, row: Row) -> None:
+    field = name.rpartition(".")[2]
+    refused = [each for each in planned(field, row).objections if "would have to be made anew" in each.text]
+    assert len(refused) == bool({"filesystem", "btrfs"} & set(row.lost.split()))
+    for each in refused:
+        agreed = planned(field, row, each.subject)
+        assert not [again for again in agreed.objections if again.subject == each.subject and again.text == each.text]
 
 
 def test_nothing_is_missing_in_the_table() -> None:

@@ -87,6 +87,14 @@ def test_another_label_is_written_in_place(area: Area, argv: tuple[str | Node, .
     assert (action.verb, action.steps) == (Verb.MODIFY, (Run(argv=argv),))
 
 
+def test_what_is_in_use_is_not_while_its_label_is_written() -> None:
+    run = Run(argv=("swaplabel", "--label", "b", DISK))
+    for wanted, again in (([Use(priority=3)], SwapOn(target=DISK, priority=3)), ([], SwapOn(target=DISK, priority=9))):
+        old, new = graph_of(Area(label="a"), Use(priority=9)), graph_of(Area(label="b"), *wanted)
+        action = sole(swap.change(old.of(Area)[0], new.of(Area)[0], old, new))
+        assert action.steps == (SwapOff(target=DISK), run, again)
+
+
 def test_what_a_system_sleeps_in_is_not_changed() -> None:
     old, new = graph_of(Area(label="a", hibernated=True)), graph_of(Area(label="b"))
     assert swap.change(old.of(Area)[0], new.of(Area)[0], old, new) == Replace(why="label is a, wanted b")

@@ -7,7 +7,7 @@ import pytest
 
 from pre_nixos.host.doing.files import append_line, make_directory, set_attribute, write_file
 from pre_nixos.host.doing.places import Place
-from pre_nixos.host.doing.problems import Effort, NotDoneError
+from pre_nixos.host.doing.problems import Effort, NotDoneError, RefusedError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,6 +59,14 @@ def test_directories(tmp_path: Path) -> None:
     (tmp_path / "f").touch()
     with pytest.raises(NotDoneError, match="File exists"):
         make_directory(str(tmp_path / "f"), None, Effort())
+
+
+def test_a_directory_behind_a_link_is_not_made(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link").symlink_to("elsewhere")
+    with pytest.raises(RefusedError, match="leads through a link"):
+        make_directory(str(tmp_path / "link" / "inner"), None, Effort())
+    assert not (tmp_path / "elsewhere" / "inner").exists()
 
 
 def test_the_journal_is_private_and_a_torn_line_does_not_swallow_the_next(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pre_nixos.host.doing.problems import Effort, NotDoneError
-from pre_nixos.host.doing.tools import TAIL, masked, run, tail
+from pre_nixos.host.doing.tools import TAIL, brief, masked, run, tail
 from pre_nixos.host.questions import Ran
 from pre_nixos.model.step import Node, Run, Secret
 
@@ -115,3 +115,10 @@ def test_a_second_secret_is_a_file_that_has_no_name() -> None:
     work = Run(argv=("cryptsetup", "luksAddKey", Secret(reference="keyfile:/new")))
     run(work, path_of, {"keyfile:/new": "b\udcffinary\n"}, reading, (7,), Effort())
     assert read == [b"b\xffinary\n"]
+
+
+@pytest.mark.parametrize(
+    ("word", "said"), [("a b", "a b"), ("a\nb\n", "a ..."), ("x" * 201, "x" * 200 + " ..."), ("\n", " ...")]
+)
+def test_of_a_long_word_the_beginning_is_told(word: str, said: str) -> None:
+    assert brief(word) == said

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import pre_nixos as pn
-from pre_nixos.flow.apply import apply
+from pre_nixos.flow.apply import apply, as_it_is
 from pre_nixos.flow.blank import blank
 from pre_nixos.flow.journal import read_journal
 from pre_nixos.flow.outcome import Failed, Refused
@@ -135,11 +135,21 @@ def test_a_run_killed_after_the_last_thing_it_did_is_forgotten_by_one_that_finds
     with pytest.raises(Killed):
         run(made, plan)
     assert read_journal(as_host(made)).unfinished
-    now = schedule(probe(as_host(made), registry=TOYS), plan.wanted, registry=TOYS)
+    machine = probe(as_host(made), registry=TOYS)
+    now = schedule(machine, plan.wanted, registry=TOYS)
     assert not now.actions
+    assert as_it_is(now, machine, as_host(made)) is None
     run(made, now)
     journal = read_journal(as_host(made))
     assert (journal.unfinished, journal.open) == ((), None)
+    settled = as_it_is(now, machine, as_host(made))
+    assert settled is not None
+    assert (settled.problem, settled.actions) == ("", 0)
+
+
+def test_what_is_not_as_wanted_is_not_found_so() -> None:
+    made, plan = world(None)
+    assert as_it_is(plan, probe(as_host(made), registry=TOYS), as_host(made)) is None
 
 
 def test_a_disk_that_cannot_discard_is_told_before_anything_is_touched() -> None:

@@ -81,6 +81,8 @@ def test_what_the_caller_gives_goes_first() -> None:
     [
         ("file:/nowhere", "/nowhere cannot be read: No such file or directory."),
         ("file:/", "/ is a directory."),
+        ("keyfile:/nowhere", "/nowhere cannot be read: No such file or directory."),
+        ("keyfile:/", "/ is a directory."),
         ("env:NOT_THERE", "there is no variable NOT_THERE in the environment."),
         ("fd:999", "descriptor 999 cannot be read: Bad file descriptor."),
         ("fd:x", "'x' is not the number of a descriptor."),
@@ -92,18 +94,29 @@ def test_what_cannot_be_had_is_said(reference: str, said: str) -> None:
     assert why(reference) == said
 
 
-def test_an_empty_file_is_no_secret(tmp_path: Path) -> None:
-    (tmp_path / "key").write_text("\n")
-    assert why(f"file:{tmp_path}/key") == "it is empty."
+@pytest.mark.parametrize(("scheme", "content"), [("file", ""), ("file", "\n\n"), ("keyfile", "")])
+def test_an_empty_file_is_no_secret(scheme: str, content: str, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(content)
+    assert why(f"{scheme}:{tmp_path}/key") == "it is empty."
 
 
-def test_a_file_everybody_can_read_is_warned_of(tmp_path: Path) -> None:
+def test_a_passphrase_that_nobody_can_type_is_none(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("secret\r\n")
+    said = "it ends with a carriage return, which nobody can type; write it without, or make it a key file (keyfile:)."
+    assert why(f"file:{tmp_path}/key") == said
+    assert resolved(f"keyfile:{tmp_path}/key") == "secret\r\n"
+
+
+@pytest.mark.parametrize("scheme", ["file", "keyfile"])
+@pytest.mark.parametrize(("mode", "warned"), [(0o644, True), (0o640, True), (0o604, True), (0o600, False)])
+def test_a_file_others_can_read_is_warned_of(scheme: str, mode: int, warned: bool, tmp_path: Path) -> None:  # noqa: FBT001 - a column
     path = tmp_path / "key"
     path.write_text("s")
-    path.chmod(0o644)
+    path.chmod(mode)
     secrets = Secrets()
-    secrets.resolve(one(f"file:{path}"))
-    assert secrets.warnings == [f"{path} holds a secret, and others than its owner can read it (mode 0644)."]
+    secrets.resolve(one(f"{scheme}:{path}"))
+    said = f"{path} holds a secret, and others than its owner can read it (mode {mode:04o})."
+    assert secrets.warnings == ([said] if warned else [])
 
 
 def test_everything_that_is_missing_is_said_at_once() -> None:

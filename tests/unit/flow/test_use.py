@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 import pre_nixos as pn
@@ -181,6 +182,20 @@ def test_what_is_inside_of_what_is_missing_is_left() -> None:
     assert not now.actions
     assert not now.looks_again
     assert "is inside of" in now.reasons["toy.pool:boot/s/toy.stuff//mnt/boot"].why
+
+
+def test_what_is_merely_not_quite_as_wanted_is_used_as_it_is() -> None:
+    """A slot of another colour would be changed in place, which is not for those to do who only use it."""
+    made, wanted = world(*old_stack(name="new"))
+    coloured = wanted.graph.with_each(
+        lambda each: msgspec.structs.replace(each, colour="red") if isinstance(each, Slot) else each
+    )
+    wanted = msgspec.structs.replace(wanted, graph=coloured)
+    whole = plan(made, wanted, frozenset(Verb))
+    assert [each.verb for each in whole.actions] == [Verb.MODIFY, Verb.ACTIVATE]
+    assert [each.verb for each in plan(made, wanted).actions] == [Verb.ACTIVATE]
+    run(made, plan(made, wanted))
+    assert len(used(made)) == 1
 
 
 def test_consent_to_using_is_none_to_making() -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parents[1] / "cases" / "layouts"
 WRONG = sorted((FOLDER / "wrong").glob("*.json"))
 EXAMPLES = sorted((FOLDER.parents[3] / "examples" / "layouts").iterdir())
+UNFIT = sorted((FOLDER / "unfit").glob("*.json"))
+"""Layouts that are right, or nearly so, and do not fit the machine that is there."""
 RIGHT = sorted((FOLDER / "right").glob("*.json"))
 GIB = 2**30
 OTHER = {"id", "state"}

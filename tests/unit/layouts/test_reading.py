@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 import pre_nixos as pn
-from tests.unit.layouts.cases import EXAMPLES, GIB, RIGHT, WRONG, case, disk, layout, told, with_disks
+from tests.unit.layouts.cases import EXAMPLES, GIB, RIGHT, UNFIT, WRONG, case, disk, layout, told, with_disks
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-OBJECTED = {"names-lvm-refuses"}
+OBJECTED = {"names-lvm-refuses", "names-that-tools-refuse"}
 """What is wrong with these is for plugins to say, of the plan."""
 HOME = {"type": "filesystem", "format": "ext4", "mountpoint": "/home"}
 
@@ -43,6 +43,15 @@ def test_what_is_wrong_is_wrong_on_a_machine_as_well(path: Path, tmp_path: Path)
     # What is said of the disks is not said again of those that are there.
     further = set(raised.value.problems) - set(it["problems"])
     assert not [each for each in further if "any disk" in each]
+
+
+@pytest.mark.parametrize("path", UNFIT, ids=lambda path: path.stem)
+def test_everything_that_does_not_fit_a_machine_is_said(path: Path, tmp_path: Path) -> None:
+    it = case(path)
+    there = with_disks(*(disk(serial, **fields) for serial, fields in it["machine"].items()))
+    with pytest.raises(pn.InvalidLayout) as raised:
+        pn.read_layout(there, layout(tmp_path, it["layout"]))
+    assert list(raised.value.problems) == it["problems"], it["about"]
 
 
 @pytest.mark.parametrize("path", RIGHT, ids=lambda path: path.stem)
@@ -89,6 +98,8 @@ def test_wrappers_and_toml(tmp_path: Path) -> None:
     [
         ("", "line 1 is not JSON"),
         ("{", "line 1 is not JSON"),
+        ('{"disk": {"main": {"device": "a", "con', "line 1 is not JSON: Unterminated string"),
+        ('{"disk": {"main": {}},}', "line 1 is not JSON"),
         ("[]", "this is neither JSON, which begins with a brace, nor TOML"),
         ('{"disko": []}', "there should be a table with sections"),
         ("disk = ", "this is neither JSON, which begins with a brace, nor TOML"),

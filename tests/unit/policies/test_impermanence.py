@@ -103,25 +103,26 @@ OTHER_HOST: dict[str, object] = {
     "blank": "@blank",
     "size": "400GiB",
     "swap": "8GiB",
-    "root": "/target",
 }
 
 
 def test_a_few_values_make_another_host() -> None:
-    graph = insist(server(ssds(TB, TB)), "impermanence", OTHER_HOST).graph
+    found = insist(server(ssds(TB, TB)), "impermanence", OTHER_HOST)
+    graph = found.graph
     (volume,) = graph.of(Luks)
     assert volume.keys == ("file:/run/key", "prompt:spare")
     assert (volume.pbkdf, volume.iter_time, volume.allow_discards) == ("pbkdf2", 500, True)
     assert {each.name for each in graph.of(Subvolume)} == {"@", "@var/lib", "nix", "spare", "swap", "@blank"}
     assert {each.at for each in graph.of(Mount)} == {"/", "/var/lib", "/nix", "/swap", "/boot"}
-    assert {each.root for each in graph.of(Mount)} == {"/target"}
+    assert {each.root for each in found.rooted("/target").graph.of(Mount)} == {"/target"}
     (file,) = graph.of(File)
-    assert (file.path, file.root) == ("/swap/swapfile", "/target")
+    assert file.place == "/mnt/swap/swapfile"
+    assert [each.place for each in found.rooted("/target").graph.of(File)] == ["/target/swap/swapfile"]
     assert graph[graph.on(file.id)[0]].segment == "swap"
     assert not wanted(*ssds(TB), blank="").graph.of(Subvolume)[0].read_only
 
 
-@pytest.mark.parametrize("options", [{}, {"mirror": 2, "medium": "hdd"}, OTHER_HOST | {"root": "/mnt"}])
+@pytest.mark.parametrize("options", [{}, {"mirror": 2, "medium": "hdd"}, OTHER_HOST])
 def test_it_can_be_said_as_a_layout(options: dict[str, object], tmp_path: Path) -> None:
     machine = server([*ssds(TB, 2 * TB), *hdds(TB, TB)])
     found = pn.propose(machine, "impermanence", {"medium": "ssd", "which": "smallest"} | options)

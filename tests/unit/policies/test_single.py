@@ -66,7 +66,6 @@ def test_a_few_values_make_another_host() -> None:
         "size": "50%",
         "filesystem": "xfs",
         "label": "nixos",
-        "root": "/target",
         "swap": "4GiB",
     }
     found = insist(server(ssds(TB, TB)), "single", options)
@@ -76,7 +75,8 @@ def test_a_few_values_make_another_host() -> None:
     assert abs(sizes[2] - TB // 2) < GIB
     assert {each.label for each in found.graph.of(Filesystem)} == {"EFI", "nixos"}
     (file,) = found.graph.of(File)
-    assert (file.path, file.root) == ("/swapfile", "/target")
+    assert file.place == "/mnt/swapfile"
+    assert [each.place for each in found.rooted("/target").graph.of(File)] == ["/target/swapfile"]
 
 
 def test_on_a_bios_the_boot_loader_has_its_place() -> None:
@@ -195,12 +195,11 @@ def test_neither_what_we_run_from_nor_what_cannot_be_written() -> None:
 
 def test_everything_that_is_wrong_is_said_at_once() -> None:
     with pytest.raises(pn.InvalidLayout) as raised:
-        wanted(*ssds(TB), disks=["S7"], size="much", esp="0", swap="x", at_least="2GB", at_most="1GB", root="mnt")
+        wanted(*ssds(TB), disks=["S7"], size="much", esp="0", swap="x", at_least="2GB", at_most="1GB")
     said = raised.value.problems
     for part in (
         "option swap: 'x' is not a size",
         "option size: 'much' is not a size",
-        "option root: 'mnt' is not an absolute path",
         "there is no disk 'S7'",
         "options at_least, at_most: no disk has from 1.9 GiB to 953.7 MiB",
         "option esp: '0' leaves UEFI nothing to start from",

@@ -172,11 +172,11 @@ def test_a_pair_for_swap_must_hold_what_comes_with_it() -> None:
 
 def test_everything_wrong_with_the_options_is_said_at_once() -> None:
     options = TieredOptions(
-        slash="50 gibbons", data="-1", extent="3MiB", main_name="-x", large_name="swap", root="mnt", home_cap="1.5TiB"
+        slash="50 gibbons", data="-1", extent="3MiB", main_name="-x", large_name="swap", home_cap="1.5TiB"
     )
     with pytest.raises(InvalidLayout) as refused:
         read_sizes(options)
     told = "\n".join(refused.value.problems)
-    for part in ("option slash", "option data", "option extent", "option main_name", "share a name", "option root"):
+    for part in ("option slash", "option data", "option extent", "option main_name", "share a name"):
         assert part in told
     assert "home_cap" not in told

@@ -1,0 +1,90 @@
+"""What is wanted and there is not lost by a change nobody meant to cost anything."""
+
+from __future__ import annotations
+
+import pytest
+
+import pre_nixos as pn
+from pre_nixos.flow.schedule import schedule
+from pre_nixos.model.difference import Fate
+from pre_nixos.model.draft import Draft, Wanted
+from pre_nixos.model.identity import Found
+from pre_nixos.model.layer import State
+from pre_nixos.model.machine import Machine
+from tests.unit.flow.test_schedule import TOYS, disks_of, old_stack, wanted_pool
+from tests.unit.toys import Pool, Slot, Stuff, disk, machine
+
+STUFF = "toy.pool:new/s/toy.stuff"
+
+
+def there(**fields: object) -> Machine:
+    return machine(Found(disk("a")), Found(disk("b")), *old_stack(name="new", **fields))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - whatever a test wants to say
+
+
+def plan(found: Machine, wanted: Wanted) -> pn.Plan:
+    return schedule(found, wanted, registry=TOYS)
+
+
+def test_another_level_would_lose_what_is_wanted_on_it_and_is_refused_by_name() -> None:
+    found = there()
+    now = plan(found, wanted_pool(found, disks_of(found)[0], level=2))
+    (said,) = map(str, now.objections)
+    assert said == (
+        "pool new would have to be made anew, because the level of a pool cannot be changed; what is wanted there and "
+        "is there would be lost: stuff. Leave it as it is, or say that it may be replaced (--replace): toy.pool:new"
+    )
+
+
+@pytest.mark.parametrize("named", ["toy.pool:new", "disk:naa.500000000000000a"])
+def test_what_is_named_or_stands_on_what_is_named_may_go(named: str) -> None:
+    found = there()
+    wanted = wanted_pool(found, disks_of(found)[0], level=2)
+    now = plan(found, wanted.replacing(named))
+    assert now.objections == ()
+    assert now.reasons["toy.pool:new"].fate is Fate.REPLACED
+    assert now.digest != plan(found, wanted).digest
+
+
+def test_naming_something_else_is_no_permission() -> None:
+    found = there()
+    wanted = wanted_pool(found, disks_of(found)[0], level=2)
+    assert plan(found, wanted.replacing(STUFF, "toy.pool:old", "disk:naa.500000000000000b")).objections
+
+
+def test_what_is_closed_counts_as_what_is_wanted_in_it() -> None:
+    found = there(state=State.INACTIVE)
+    assert plan(found, wanted_pool(found, disks_of(found)[0], level=2)).objections
+
+
+def test_content_that_cannot_become_what_is_wanted_in_its_very_place_is_refused() -> None:
+    found = there()
+    draft = Draft(found, take=disks_of(found)[:1])
+    slot = draft.add(Slot(name="s"), on=[draft.add(Pool(name="new", level=1), on=disks_of(found)[:1])])
+    draft.add(Stuff(label="another"), on=[slot])
+    assert [each.subject for each in plan(found, draft.wanted()).objections] == [STUFF]
+
+
+def test_what_looks_like_a_small_part_of_what_is_wanted_is_chance() -> None:
+    """An old installation with one thing in the right place is an old installation."""
+    found = there()
+    draft = Draft(found, take=disks_of(found)[:1])
+    pool = draft.add(Pool(name="new", level=2), on=disks_of(found)[:1])
+    for name in "stu":
+        draft.add(Stuff(label="precious"), on=[draft.add(Slot(name=name), on=[pool])])
+    assert plan(found, draft.wanted()).objections == ()
+
+
+def test_what_nobody_wants_goes_by_consent_alone() -> None:
+    found = machine(Found(disk("a")), *old_stack())
+    now = plan(found, wanted_pool(found, *disks_of(found)))
+    assert now.objections == ()
+    assert any(now.losses().values())
+
+
+def test_what_an_earlier_run_was_making_may_be_made_anew() -> None:
+    import msgspec
+
+    found = msgspec.structs.replace(there(), unfinished=(STUFF,))
+    now = plan(found, wanted_pool(found, disks_of(found)[0]))
+    assert now.objections == ()
+    assert now.reasons[STUFF].fate is Fate.REPLACED
