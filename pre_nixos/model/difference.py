@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from pre_nixos.model.draft import Wanted
-    from pre_nixos.model.graph import DeviceGraph, Entry
+    from pre_nixos.model.graph import DeviceGraph
 
 
 class Fate(StrEnum):
@@ -101,11 +101,10 @@ def difference(
         if not layer.incidental and layer.id not in wanted.graph:
             _say("is to go", layer, on, there, said)
     _change_containers(said, there, verdicts)
-    takes = frozenset(wanted.takes)
-    for layer, on, disks in others:
+    for layer, on, is_partly_outside in others:
         verdict = verdicts.get(layer.id)
-        if not disks <= takes and (verdict is None or verdict.fate is not Fate.KEPT):
-            outside = ", ".join(there[each].title for each in sorted(disks - takes))
+        if is_partly_outside and (verdict is None or verdict.fate is not Fate.KEPT):
+            outside = ", ".join(there[each].title for each in sorted(there.disks(layer.id).difference(wanted.takes)))
             why = f"it stands partly on {outside}, which this plan does not speak for"
             verdicts[layer.id] = Verdict(layer=layer.id, fate=Fate.STRADDLING, why=why)
         elif verdict is None and not (_left_alone(layer, on, verdicts) and not _in_the_way(on, there, making)):
@@ -113,22 +112,21 @@ def difference(
     return Difference(verdicts=verdicts)
 
 
-def _apart(there: DeviceGraph, wanted: Wanted) -> tuple[Collection[str], Sequence[Entry]]:
+def _apart(there: DeviceGraph, wanted: Wanted) -> tuple[Collection[str], Sequence[tuple[Layer, tuple[str, ...], bool]]]:
     """Find what is not ours to compare with, even if it would have the same id; and what more than comparing decides.
 
     The first stands wholly on other disks. (What is used of nothing, such as memory that is mounted, is nobody's, and
-    is what it is.) The second is not wanted, or stands partly on other disks.
+    is what it is.) The second is not wanted, or stands partly on other disks: with what it stands on, and whether so.
     """
     takes = frozenset(wanted.takes)
     foreign: set[str] = set()
-    others: list[Entry] = []
-    for entry in there.entries():
-        layer, on, disks = entry
+    others: list[tuple[Layer, tuple[str, ...], bool]] = []
+    for layer, on, disks in there.entries():
         if takes.isdisjoint(disks):
             if on or not layer.ephemeral:
                 foreign.add(layer.id)
         elif not isinstance(layer, Disk) and (layer.id not in wanted.graph or not disks <= takes):
-            others.append(entry)
+            others.append((layer, on, not disks <= takes))
     return foreign, others
 
 

@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 
 L = TypeVar("L", bound=Layer)
 
-Entry = tuple[Layer, tuple[str, ...], frozenset[str]]
-"""A layer with what it stands on, directly and in the end."""
-
 _NOBODYS = frozenset[str]()
 
 
@@ -84,7 +81,7 @@ class DeviceGraph:
         """Every layer, below before above."""
         return [each.layer for each in self._places.values()]
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[tuple[Layer, tuple[str, ...], frozenset[str]]]:
         """Every layer with what it stands on, as `on` and `disks` have it of one; below before above."""
         self._find_disks()
         return ((each.layer, each.on, each.disks) for each in self._places.values())
