@@ -142,10 +142,7 @@ class _Removals:
             else:
                 self.stuck.append(_cannot(layer, "removed", calls))
         # Of two contents of one device, the one with parts first: while they are there, the device is not free.
-        depth: dict[str, int] = {}
-        for layer, on, _ in there.entries():
-            depth[layer.id] = 1 + max((depth[each] for each in on), default=-1)
-        for id_, layer in sorted(alone.items(), key=lambda each: (-depth[each[0]], not there.parts(each[1]))):
+        for id_, layer in sorted(alone.items(), key=lambda each: (-there.depth(each[0]), not there.parts(each[1]))):
             swept = [each for each in there.above(id_) if each not in alone and not there[each].ephemeral]
             self.actions += [
                 msgspec.structs.replace(action, destroys=(id_, *swept)) for action in calls.teardown(layer, there)
@@ -154,12 +151,13 @@ class _Removals:
 
 def _hidden(there: DeviceGraph, dark: set[str]) -> set[str]:
     """Find what cannot be reached, because a device below it is not there: it goes with what it stands on."""
-    away = [each for each in there.layers() if each.state is State.INACTIVE or each.id in dark]
-    gone = {each.id for each in away if each.mark() is not None}
+    away = [*(each for each in there.layers() if each.state is State.INACTIVE), *(there[each] for each in dark)]
+    queue = [each.id for each in away if each.mark() is not None]
     hidden: set[str] = set()
-    for layer, on, _ in there.entries() if gone else ():
-        if any(support in gone or support in hidden for support in on):
-            hidden.add(layer.id)
+    for id_ in queue:
+        above = [each for each in there.standing_on(id_) if each not in hidden]
+        hidden.update(above)
+        queue += above
     return hidden
 
 

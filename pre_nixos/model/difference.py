@@ -10,7 +10,7 @@ from pre_nixos.model.data import Data
 from pre_nixos.model.layer import Disk, Layer, State
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from pre_nixos.model.draft import Wanted
     from pre_nixos.model.graph import DeviceGraph
@@ -82,14 +82,10 @@ def difference(
     `distrusted` are layers an interrupted run was making; `replace` are layers whose change in place was declined, with
     the reason. Both are made anew.
     """
-    takes = frozenset(wanted.takes)
+    foreign, others = _apart(there, wanted)
     verdicts: dict[str, Verdict] = {}
-    # What stands wholly on other disks is not ours to compare with, even if it would have the same id.
-    # What is used of nothing, such as memory that is mounted, is nobody's, and is what it is.
-    foreign = {
-        layer.id for layer, on, disks in there.entries() if takes.isdisjoint(disks) and (on or not layer.ephemeral)
-    }
     making: set[str] = set()
+    said: dict[str, list[str]] = {}
     for layer, on, _ in wanted.graph.entries():
         present = there.get(layer.id) if layer.id not in foreign else None
         if present is None:
@@ -99,18 +95,39 @@ def difference(
         verdicts[layer.id] = Verdict(layer=layer.id, fate=fate, why=why)
         if fate.makes and not layer.ephemeral:
             making.update(on)
-    _containers(there, wanted.graph, verdicts)
-    for layer, on, disks in there.entries():
-        if isinstance(layer, Disk) or takes.isdisjoint(disks):
-            continue
+        if fate not in _QUIET:
+            _say(f"is {fate}", layer, on, wanted.graph, said)
+    for layer, on, _ in others:
+        if not layer.incidental and layer.id not in wanted.graph:
+            _say("is to go", layer, on, there, said)
+    _change_containers(said, there, verdicts)
+    for layer, on, is_partly_outside in others:
         verdict = verdicts.get(layer.id)
-        if not disks <= takes and (verdict is None or verdict.fate is not Fate.KEPT):
-            outside = ", ".join(there[each].title for each in sorted(disks - takes))
+        if is_partly_outside and (verdict is None or verdict.fate is not Fate.KEPT):
+            outside = ", ".join(there[each].title for each in sorted(there.disks(layer.id).difference(wanted.takes)))
             why = f"it stands partly on {outside}, which this plan does not speak for"
             verdicts[layer.id] = Verdict(layer=layer.id, fate=Fate.STRADDLING, why=why)
         elif verdict is None and not (_left_alone(layer, on, verdicts) and not _in_the_way(on, there, making)):
             verdicts[layer.id] = Verdict(layer=layer.id, fate=Fate.GONE, why="nobody asked for it")
     return Difference(verdicts=verdicts)
+
+
+def _apart(there: DeviceGraph, wanted: Wanted) -> tuple[Collection[str], Sequence[tuple[Layer, tuple[str, ...], bool]]]:
+    """Find what is not ours to compare with, even if it would have the same id; and what more than comparing decides.
+
+    The first stands wholly on other disks. (What is used of nothing, such as memory that is mounted, is nobody's, and
+    is what it is.) The second is not wanted, or stands partly on other disks: with what it stands on, and whether so.
+    """
+    takes = frozenset(wanted.takes)
+    foreign: set[str] = set()
+    others: list[tuple[Layer, tuple[str, ...], bool]] = []
+    for layer, on, disks in there.entries():
+        if takes.isdisjoint(disks):
+            if on or not layer.ephemeral:
+                foreign.add(layer.id)
+        elif not isinstance(layer, Disk) and (layer.id not in wanted.graph or not disks <= takes):
+            others.append((layer, on, not disks <= takes))
+    return foreign, others
 
 
 def _fate_of_what_is_not_there(
@@ -207,14 +224,14 @@ def _in_the_way(on: Sequence[str], there: DeviceGraph, making: Collection[str]) 
 def clashes(found: Difference, there: DeviceGraph) -> Mapping[str, str]:
     """Find what would stay although something else on the very same device goes, and would be wiped with it."""
     caught: dict[str, str] = {}
-    for id_ in found.ids(Fate.REPLACED, Fate.GONE):
-        if not _is_content(there[id_]):
-            continue
-        for device in there.on(id_):
-            beside = there.standing_on(device)
-            for each in beside if len(beside) > 1 and there[device].mark() is not None else ():
-                if _is_content(there[each]) and (fate := found.fate(each)) and fate.stays:
-                    caught.setdefault(each, f"it shares {device} with {id_}, which goes")
+    for device in there.crowded():
+        standing = there.standing_on(device.id) if device.mark() is not None else ()
+        contents = [each for each in standing if _is_content(there[each])]
+        fates = {each: fate for each in contents if (fate := found.fate(each))}
+        goes = next((each for each, fate in fates.items() if fate.removes), None)
+        for each, fate in fates.items() if goes is not None else ():
+            if fate.stays:
+                caught.setdefault(each, f"it shares {device.id} with {goes}, which goes")
     return caught
 
 
@@ -222,26 +239,20 @@ def _is_content(layer: Layer) -> bool:
     return layer.part_of is None and not layer.ephemeral
 
 
-def _containers(there: DeviceGraph, wanted: DeviceGraph, verdicts: dict[str, Verdict]) -> None:
+def _change_containers(said: Mapping[str, Sequence[str]], there: DeviceGraph, verdicts: dict[str, Verdict]) -> None:
     """Turn every change to a part into a change of its container, whose hooks make it."""
-    said: dict[str, list[str]] = {}
-    for layer, on, _ in wanted.entries():
-        if layer.part_of is not None and (fate := verdicts[layer.id].fate) not in _QUIET:
-            for container in _containers_of(layer, on, wanted):
-                said.setdefault(container, []).append(f"{layer.id} is {fate}")
-    for layer, on, _ in there.entries():
-        if layer.part_of is not None and not layer.incidental and layer.id not in wanted:
-            for container in _containers_of(layer, on, there):
-                said.setdefault(container, []).append(f"{layer.id} is to go")
     for container, changes in said.items():
         verdict = verdicts.get(container)
         if verdict is not None and verdict.fate.stays and container in there:
-            why = "; ".join(([verdict.why] if verdict.fate is Fate.CHANGED else []) + changes)
+            why = "; ".join([*([verdict.why] if verdict.fate is Fate.CHANGED else []), *changes])
             verdicts[container] = Verdict(layer=container, fate=Fate.CHANGED, why=why)
 
 
-def _containers_of(part: Layer, on: Sequence[str], graph: DeviceGraph) -> Iterable[str]:
-    return (each for each in on if graph[each].kind == part.part_of)
+def _say(what: str, layer: Layer, on: Sequence[str], graph: DeviceGraph, said: dict[str, list[str]]) -> None:
+    """Note under the id of its container what becomes of a part."""
+    for each in on if layer.part_of is not None else ():
+        if graph[each].kind == layer.part_of:
+            said.setdefault(each, []).append(f"{layer.id} {what}")
 
 
 _QUIET = frozenset({Fate.KEPT, Fate.UNSEEN})

@@ -25,6 +25,12 @@ class _Place(msgspec.Struct, gc=False):
     """What stands on it, once the graph was asked for that of any layer."""
     disks: frozenset[str] = _NOBODYS
     """What it stands on in the end, once the graph was asked for that of any layer."""
+    depth: int = 0
+    """How many layers are between it and what stands on nothing, itself included; likewise."""
+
+
+def _id_of(place: _Place) -> str:
+    return place.layer.id
 
 
 class DeviceGraph:
@@ -76,9 +82,13 @@ class DeviceGraph:
         return [each.layer for each in self._places.values()]
 
     def entries(self) -> Iterator[tuple[Layer, tuple[str, ...], frozenset[str]]]:
-        """Every layer with what it stands on, directly and in the end, as `on` and `disks` have it of one."""
+        """Every layer with what it stands on, as `on` and `disks` have it of one; below before above."""
         self._find_disks()
         return ((each.layer, each.on, each.disks) for each in self._places.values())
+
+    def by_id(self) -> Iterator[tuple[str, Layer, tuple[str, ...]]]:
+        """Every layer with its id and what it stands on, in the order of ids."""
+        return ((each.layer.id, each.layer, each.on) for each in sorted(self._places.values(), key=_id_of))
 
     def get(self, id: str) -> Layer | None:  # noqa: A002 - as above
         """The layer with this id, if there is one."""
@@ -96,12 +106,18 @@ class DeviceGraph:
 
     def standing_on(self, id: str) -> Sequence[str]:  # noqa: A002 - as above
         """Give the ids of what stands on a layer, directly."""
-        if not self._has_above:
-            self._find_above()
+        self._find_above()
         place = self._places.get(id)
         return (place.above or ()) if place is not None else ()
 
+    def crowded(self) -> Sequence[Layer]:
+        """Give the layers that several others stand on, directly."""
+        self._find_above()
+        return [each.layer for each in self._places.values() if each.above is not None and len(each.above) > 1]
+
     def _find_above(self) -> None:
+        if self._has_above:
+            return
         for each, place in self._places.items():
             for support in place.on:
                 below = self._places[support]
@@ -141,14 +157,21 @@ class DeviceGraph:
         self._find_disks()
         return self._places[id].disks
 
+    def depth(self, id: str) -> int:  # noqa: A002 - as above
+        """Give how far a layer is above what stands on nothing, by the longest way."""
+        self._find_disks()
+        return self._places[id].depth
+
     def _find_disks(self) -> None:
         if self._has_disks:
             return
         for each, place in self._places.items():
-            if len(place.on) == 1:
-                place.disks = self._places[place.on[0]].disks
-            elif place.on:
-                place.disks = _NOBODYS.union(*(self._places[support].disks for support in place.on))
+            below = [self._places[support] for support in place.on]
+            if below:
+                place.depth = 1 + max(support.depth for support in below)
+                place.disks = below[0].disks
+                if len(below) > 1:
+                    place.disks = place.disks.union(*(support.disks for support in below[1:]))
             elif place.layer.mark() is not None:
                 place.disks = frozenset({each})
         self._has_disks = True
@@ -213,7 +236,10 @@ class DeviceGraph:
 
     def with_each(self, change: Callable[[Layer], Layer]) -> DeviceGraph:
         """Give the graph with every layer changed, in nothing that makes its id, nor in whether it offers a device."""
-        places = {each: _Place(change(its.layer), its.on, its.above, its.disks) for each, its in self._places.items()}
+        places = {
+            each: _Place(change(its.layer), its.on, its.above, its.disks, its.depth)
+            for each, its in self._places.items()
+        }
         return self._of(places, has_above=self._has_above, has_disks=self._has_disks)
 
     def wishes(self) -> Mapping[str, tuple[dict[str, object], tuple[str, ...]]]:

@@ -130,8 +130,8 @@ def before_of(graph: DeviceGraph, takes: Iterable[str]) -> DeviceGraph:
 def _written(graph: DeviceGraph) -> Iterator[bytes]:
     """Write what identifies each layer, and what it stands on, as one JSON object; in pieces, for there may be many."""
     between = b"{"
-    for id_ in sorted(graph):
-        content = [without_passing(graph[id_]), graph.on(id_)]
+    for id_, layer, on in graph.by_id():
+        content = [without_passing(layer), on]
         yield between + msgspec.json.encode(id_) + b":" + msgspec.json.encode(content, order="deterministic")
         between = b","
     yield b"}" if between == b"," else b"{}"
