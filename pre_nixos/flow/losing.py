@@ -1,4 +1,4 @@
-"""Content that is wanted, is there, and would be lost because what it is in cannot be changed in place."""
+"""Content of what is wanted that would be lost because what it is in cannot be changed in place."""
 
 from __future__ import annotations
 
@@ -6,38 +6,98 @@ from typing import TYPE_CHECKING
 
 from pre_nixos.model.action import Objection
 from pre_nixos.model.difference import Fate
-from pre_nixos.model.layer import State
+from pre_nixos.model.layer import Disk, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from pre_nixos.model.difference import Difference
     from pre_nixos.model.draft import Wanted
     from pre_nixos.model.layer import Layer
     from pre_nixos.model.machine import Machine
 
+LABEL = "label"
+"""What tells people which of several it is; something of another label is something else."""
+
 
 def about_wanted_content(machine: Machine, wanted: Wanted, found: Difference) -> Iterator[Objection]:
-    """Object to making anew what holds content that is wanted as it is, unless that was asked for by name.
+    """Object to losing the content of something wanted that is there, unless that was allowed by name.
 
-    What an earlier installation left goes by consent: nobody wants it, and that something of it looks like something
-    wanted is chance. But who changes what is said of one thing, and of the rest says what was said before, does not
-    mean to lose it all.
+    What an earlier installation left goes by consent: nobody wants it. But who changes what is said of one thing does
+    not mean to lose it, nor what else is on it.
     """
+    losses = _Losses(machine, wanted, found)
+    grouped: dict[str, list[Layer]] = {}
+    for layer in machine.graph.layers():
+        if losses.counts(layer):
+            grouped.setdefault(losses.bottom(layer.id), []).append(layer)
     allowed = frozenset(wanted.replaces)
-    for id_ in found.ids(Fate.REPLACED):
-        if not _begins_here(id_, machine, wanted, found) or not allowed.isdisjoint((id_, *machine.graph.below(id_))):
-            continue
-        lost = _changed(id_, machine, wanted, found) or _recognised(id_, machine, wanted)
-        if lost:
-            layer = machine.graph[id_]
+    for id_, lost in grouped.items():
+        layer = machine.graph[id_]
+        if allowed.isdisjoint((id_, *machine.graph.below(id_))):
             more = ", ".join(dict.fromkeys(each.describe() or each.title for each in lost if each is not layer))
-            cost = f"what is wanted there and is there would be lost: {more}" if more else "it is lost by that"
+            cost = f"with it would be lost: {more}" if more else "it would be lost"
+            end = "be made anew" if found.fate(id_) is Fate.REPLACED else "go"
             yield Objection(
                 subject=id_,
-                text=f"{_where(layer, machine)} would have to be made anew, because {found.verdicts[id_].why}; {cost}.",
+                text=f"{_where(layer, machine)} would have to {end}, because {found.verdicts[id_].why}; {cost}.",
                 remedy=f"Leave it as it is, or say that it may be replaced (--replace): {id_}",
             )
+
+
+class _Losses:
+    """What goes by a plan, and whether it belongs to something that is wanted."""
+
+    def __init__(self, machine: Machine, wanted: Wanted, found: Difference) -> None:
+        self._there = machine.graph
+        self._unfinished = frozenset(machine.unfinished)
+        self._wanted = wanted.graph
+        self._found = found
+        self._same: dict[str, bool] = {}
+
+    def counts(self, layer: Layer) -> bool:
+        """Whether it holds content that goes, of something wanted."""
+        if layer.ephemeral or not self._goes(layer.id) or layer.id in self._unfinished:
+            return False
+        # What is in something closed was never looked at.
+        holds = layer.precious if layer.mark() is None else layer.state is State.INACTIVE
+        if not holds:
+            return False
+        return self._is_same(layer.id) or self._is_in_its_place(self.bottom(layer.id))
+
+    def bottom(self, id_: str) -> str:
+        """Find where the loss of it begins: the lowest below it that goes."""
+        for below in reversed([id_, *self._there.below(id_)]):
+            if self._goes(below) and below not in self._unfinished:
+                return below
+        return id_
+
+    def _goes(self, id_: str) -> bool:
+        fate = self._found.fate(id_)
+        return fate is not None and fate.removes
+
+    def _is_same(self, id_: str) -> bool:
+        """Whether it is wanted, by what it is and by every label on the way to it."""
+        if id_ not in self._same:
+            there, wish = self._there[id_], self._wanted.get(id_)
+            self._same[id_] = (
+                wish is not None
+                and type(wish) is type(there)
+                and all(each.field != LABEL for each in wish.mismatches(there))
+                and all(self._is_same(each) for each in self._there.on(id_) if each in self._wanted)
+            )
+        return self._same[id_]
+
+    def _is_in_its_place(self, id_: str) -> bool:
+        """Whether it is on something wanted that stays, a disk aside, and has to make room for something else there."""
+        supports = self._there.on(id_)
+        return bool(supports) and all(
+            not isinstance(self._there[each], Disk)
+            and self._there[each].mark() is not None
+            and self._is_same(each)
+            and not self._goes(each)
+            for each in supports
+        )
 
 
 def _where(layer: Layer, machine: Machine) -> str:
@@ -46,39 +106,3 @@ def _where(layer: Layer, machine: Machine) -> str:
         return machine.graph.called(layer)
     below = ", ".join(machine.graph.called(each) for each in machine.graph.devices(layer))
     return f"{layer.describe() or layer.title} on {below}"
-
-
-def _begins_here(id_: str, machine: Machine, wanted: Wanted, found: Difference) -> bool:
-    """Whether a replacement begins with this one, and what is there was ever whole."""
-    if machine.graph[id_].ephemeral or id_ in machine.unfinished:
-        return False
-    return all((fate := found.fate(each)) is None or fate.stays for each in wanted.graph.on(id_))
-
-
-def _changed(id_: str, machine: Machine, wanted: Wanted, found: Difference) -> Sequence[Layer]:
-    """Give it, if it is content in a place that is just as wanted: then it was made for this place."""
-    layer = machine.graph[id_]
-    made_for_it = all(found.fate(each) is Fate.KEPT for each in wanted.graph.on(id_))
-    return [layer] if made_for_it and layer.mark() is None and layer.precious else []
-
-
-def _recognised(id_: str, machine: Machine, wanted: Wanted) -> Sequence[Layer]:
-    """Give the content on it that is as wanted, if that is most of what is wanted there, and not there by chance."""
-    graph = machine.graph
-    closed = [
-        graph[each] for each in (id_, *graph.above(id_)) if graph[each].state is State.INACTIVE and graph[each].mark()
-    ]
-    there: list[Layer] = []
-    hoped = 0
-    for each in wanted.graph.above(id_):
-        wish = wanted.graph[each]
-        if wish.mark() is not None or wish.ephemeral or not wish.precious:
-            continue
-        hoped += 1
-        content = graph.get(each)
-        if content is None:
-            # What is in something closed was never looked at.
-            there += [below for below in closed if below.id in wanted.graph.below(each)]
-        elif type(content) is type(wish) and not wish.mismatches(content) and each not in machine.unfinished:
-            there.append(content)
-    return list({each.id: each for each in there}.values()) if there and 2 * len(there) >= hoped else []

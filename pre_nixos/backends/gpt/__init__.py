@@ -4,6 +4,7 @@ from pre_nixos.backends.gpt.disko import read_table, write_table
 from pre_nixos.backends.gpt.format import landing_zones, make, where_no_partitions_show
 from pre_nixos.backends.gpt.kinds import Partition, Table
 from pre_nixos.backends.gpt.modify import change
+from pre_nixos.backends.gpt.objections import object_to
 from pre_nixos.backends.gpt.older import read_older_table
 from pre_nixos.backends.gpt.probe import find, in_kernel, scheme, type_of
 from pre_nixos.backends.gpt.teardown import removal, remove
@@ -28,6 +29,7 @@ __all__ = [
     "in_kernel",
     "landing_zones",
     "make",
+    "object_to",
     "read_older_table",
     "read_table",
     "removal",

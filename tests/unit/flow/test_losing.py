@@ -30,8 +30,8 @@ def test_another_level_would_lose_what_is_wanted_on_it_and_is_refused_by_name() 
     now = plan(found, wanted_pool(found, disks_of(found)[0], level=2))
     (said,) = map(str, now.objections)
     assert said == (
-        "pool new would have to be made anew, because the level of a pool cannot be changed; what is wanted there and "
-        "is there would be lost: stuff. Leave it as it is, or say that it may be replaced (--replace): toy.pool:new"
+        "pool new would have to be made anew, because the level of a pool cannot be changed; with it would be lost: "
+        "stuff. Leave it as it is, or say that it may be replaced (--replace): toy.pool:new"
     )
 
 
@@ -64,14 +64,26 @@ def test_content_that_cannot_become_what_is_wanted_in_its_very_place_is_refused(
     assert [each.subject for each in plan(found, draft.wanted()).objections] == [STUFF]
 
 
-def test_what_looks_like_a_small_part_of_what_is_wanted_is_chance() -> None:
-    """An old installation with one thing in the right place is an old installation."""
+def test_content_of_another_label_is_that_of_an_earlier_installation() -> None:
     found = there()
     draft = Draft(found, take=disks_of(found)[:1])
     pool = draft.add(Pool(name="new", level=2), on=disks_of(found)[:1])
     for name in "stu":
-        draft.add(Stuff(label="precious"), on=[draft.add(Slot(name=name), on=[pool])])
+        draft.add(Stuff(label="mine"), on=[draft.add(Slot(name=name), on=[pool])])
     assert plan(found, draft.wanted()).objections == ()
+
+
+def test_another_device_below_is_no_reason_to_lose_what_is_above() -> None:
+    found = there()
+    assert [each.subject for each in plan(found, wanted_pool(found, *disks_of(found))).objections] == ["toy.pool:new"]
+
+
+def test_content_in_the_place_of_something_else_is_refused() -> None:
+    found = there()
+    draft = Draft(found, take=disks_of(found)[:1])
+    slot = draft.add(Slot(name="s"), on=[draft.add(Pool(name="new", level=1), on=disks_of(found)[:1])])
+    draft.add(Pool(name="inner", level=1), on=[slot])
+    assert [each.subject for each in plan(found, draft.wanted()).objections] == [STUFF]
 
 
 def test_what_nobody_wants_goes_by_consent_alone() -> None:
