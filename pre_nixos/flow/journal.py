@@ -55,6 +55,10 @@ class Ended(Data, tag="ended", tag_field="entry"):
     """What was said of that when it began."""
 
 
+class Withdrawn(Data, tag="withdrawn", tag_field="entry"):
+    """The action that began last was refused before any of its steps wrote: all it was to work on is as it was."""
+
+
 class Audited(Data, tag="audited", tag_field="entry"):
     """A guard was asked more than once, or said no."""
 
@@ -69,7 +73,7 @@ class Closed(Data, tag="closed", tag_field="entry"):
     """What had been left unfinished, and is either as wanted now or no longer there."""
 
 
-Entry = Consented | Began | Ended | Audited | Closed
+Entry = Consented | Began | Ended | Withdrawn | Audited | Closed
 
 
 class Journal:
@@ -79,6 +83,8 @@ class Journal:
         self.open: Consented | None = None
         """The consent a stopped run was acting on."""
         self._unfinished: dict[str, None] = {}
+        self._latest: list[str] = []
+        """What came under suspicion with the action that began last."""
         self._erased: dict[str, None] = {}
         for entry in entries:
             self._take(entry)
@@ -110,7 +116,10 @@ class Journal:
                 # What is changed in place was whole before, and holds what nobody agreed to losing: only what is new
                 # in it is not to be trusted, and the next look tells how far the change has come.
                 own = () if verb is Verb.MODIFY else (target,)
-                self._unfinished.update(dict.fromkeys((*own, *parts)))
+                self._latest = [each for each in (*own, *parts) if each not in self._unfinished]
+                self._unfinished.update(dict.fromkeys(self._latest))
+            case Withdrawn():
+                self._drop(self._latest)
             case Ended(verb=verb, target=target, parts=parts, again=again) if again or not verb.loses_nothing:
                 self._drop((target, *parts))
             case Closed(settled=settled):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from pre_nixos.flow.content import surprises
-from pre_nixos.flow.journal import JOURNAL, Audited, Began, Ended, line, parts_of
+from pre_nixos.flow.journal import JOURNAL, Audited, Began, Ended, Withdrawn, line, parts_of
 from pre_nixos.flow.outcome import ActionBegan, ActionEnded, Done, Noted, Round, StepEnded
 from pre_nixos.flow.patience import Patience, ask_again
 from pre_nixos.flow.place import locate
@@ -105,12 +105,14 @@ class Runner:
         began = Began(verb=action.verb, target=action.target, parts=parts, touches=action.touches, again=again)
         self._write(began)
         processes = 0
+        wrote = False
         for step in action.steps:
             if action.verb is Verb.ERASE:
                 if self._cancel():
                     raise _Stopped("stopped, as asked; what was erased stays so")
                 self._guard(action, plan, machine, seen)  # it takes hours, in which anything may happen
             outcome = self._patiently(step, action, plan)
+            wrote = wrote or outcome.wrote
             self.wrote = self.wrote or outcome.wrote
             if outcome.wrote and action.verb in {Verb.FORMAT, Verb.MODIFY}:
                 # What stays while something is added to it was not made by us.
@@ -129,13 +131,19 @@ class Runner:
             )
             if not outcome.ok:
                 self.script_failed = outcome.wrote and text_of(step) is not None
-                if outcome.wrote and action.verb.looks_back:
-                    self._doings.disturbed.update(plan.before.on(action.target) or (action.target,))
-                raise _Stopped(outcome.detail)
+                self._failed(action, plan, outcome, wrote=wrote)
         self._write(Ended(verb=action.verb, target=action.target, parts=parts, again=again))
         if action.verb.looks_back:
             self._doings.removed.update(action.destroys)
         return processes
+
+    def _failed(self, action: Action, plan: Plan, outcome: Outcome, *, wrote: bool) -> NoReturn:
+        """Keep in mind what a failure left, and end the action."""
+        if not wrote:
+            self._write(Withdrawn())
+        if outcome.wrote and action.verb.looks_back:
+            self._doings.disturbed.update(plan.before.on(action.target) or (action.target,))
+        raise _Stopped(outcome.detail)
 
     def _write(self, entry: Entry) -> None:
         outcome = self._host.do(AppendLine(path=JOURNAL, line=line(entry)), {}, {})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import posixpath
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from pre_nixos.backends.mounts import places_around
 from pre_nixos.plugin import MIB, Exact, Fact, How, Layer, Mismatch, Name, Node, Run, Size, as_size
 
 if TYPE_CHECKING:
@@ -87,6 +89,7 @@ class File(Layer, tag="swap.file"):
         """Take a size in every spelling. Raises ValueError for one that is none."""
         if self.size is not None:
             msgspec.structs.force_setattr(self, "size", as_size(self.size))
+        msgspec.structs.force_setattr(self, "root", "/" + posixpath.normpath(self.root).strip("/"))
 
     @property
     def place(self) -> str:
@@ -97,6 +100,10 @@ class File(Layer, tag="swap.file"):
     def segment(self) -> str:
         """The path, marked as swap among what else may be on the filesystem."""
         return f"swap@{self.place}"
+
+    def within(self) -> frozenset[str]:
+        """Whatever is mounted around it: without that it would be another file."""
+        return places_around(self.place)
 
     def rooted(self, root: str) -> Self:
         """It is where its filesystem is mounted."""

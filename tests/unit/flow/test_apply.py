@@ -292,6 +292,18 @@ def test_what_a_killed_run_was_removing_and_is_gone_is_forgotten() -> None:
     assert read_journal(as_host(made)).unfinished == ()
 
 
+def test_what_was_refused_before_anything_was_written_is_what_it_was() -> None:
+    made, plan = world(*old_stack())
+    made.broken["teardown toy.pool:old"] = lambda: Outcome(ok=False, detail="somebody has it open")
+    with pytest.raises((Failed, Refused)):
+        run(made, plan)
+    assert read_journal(as_host(made)).unfinished == ()
+    made.broken["teardown toy.pool:old"] = lambda: Outcome(ok=False, wrote=True, detail="half of it is gone")
+    with pytest.raises(Failed):
+        run(made, schedule(probe(as_host(made), registry=TOYS), plan.wanted, registry=TOYS))
+    assert read_journal(as_host(made)).unfinished == ("toy.pool:old", "toy.pool:old/s")
+
+
 def asleep(*, label: str) -> tuple[World, Plan]:
     """A pool that is there but inactive, and what will come to light when it is activated."""
     made, plan = world(*old_stack(name="new", state=State.INACTIVE))
