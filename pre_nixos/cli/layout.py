@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import posixpath
 from typing import TYPE_CHECKING
 
 from pre_nixos.cli.complaint import Complaint, Usage
@@ -48,7 +49,7 @@ def add_layout(parser: Parser) -> None:
 def _absolute(path: str) -> str:
     if not path.startswith("/") or ".." in path.split("/"):
         raise argparse.ArgumentTypeError(f"{path!r} is no absolute path")
-    return path
+    return "/" + posixpath.normpath(path).strip("/")
 
 
 def add_check(parser: Parser) -> None:

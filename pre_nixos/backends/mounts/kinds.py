@@ -63,6 +63,10 @@ class Mount(Layer, tag="mount"):
             if not path.startswith("/") or ".." in path.split("/") or "\0" in path:
                 raise ValueError(f"a mount's {field} must be an absolute path without '..', and {path!r} is not")
             msgspec.structs.force_setattr(self, field, "/" + posixpath.normpath(path).strip("/"))
+        if any("," in each and '"' not in each for each in self.options or ()):
+            # As one may write them behind `mount -o`; what stands in quotes is one value.
+            apart = (part for each in self.options or () for part in ([each] if '"' in each else each.split(",")))
+            msgspec.structs.force_setattr(self, "options", tuple(filter(None, apart)))
 
     @property
     def place(self) -> str:

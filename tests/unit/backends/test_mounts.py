@@ -230,6 +230,12 @@ def test_a_file_lies_on_the_nearest_mount_above_it(path: str, number: str | None
     assert [ref.number for ref in holding_file(path, reader)] == ([number] if number else [])
 
 
+def test_options_may_be_written_as_behind_mount() -> None:
+    assert Mount(at="/", options=("noatime,nodev", "ro")).options == ("noatime", "nodev", "ro")
+    quoted = 'context="system_u:object_r:tmp_t:s0:c127,c456"'
+    assert Mount(at="/", options=(quoted, "ro")).options == (quoted, "ro")
+
+
 def test_a_mount_knows_what_must_go_before_it() -> None:
     reader = machine(
         entry("/", "8:16"),
