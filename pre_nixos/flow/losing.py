@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pre_nixos.model.action import Objection
@@ -94,10 +95,26 @@ class _Losses:
         return bool(supports) and all(
             not isinstance(self._there[each], Disk)
             and self._there[each].mark() is not None
-            and self._is_same(each)
+            and each in self._wanted
             and not self._goes(each)
+            and (self._is_same(each) or not self._ours.isdisjoint(self._there.disks(each)))
             for each in supports
         )
+
+    @cached_property
+    def _ours(self) -> frozenset[str]:
+        """The disks with content that is wanted and stays: what else is on them was not left by somebody else."""
+        staying = (
+            layer
+            for layer in self._there.layers()
+            if layer.mark() is None and layer.precious and not layer.ephemeral and layer.id in self._wanted
+        )
+        disks = (
+            self._there.disks(layer.id)
+            for layer in staying
+            if (fate := self._found.fate(layer.id)) and fate.stays and self._is_same(layer.id)
+        )
+        return frozenset[str]().union(*disks)
 
 
 def _where(layer: Layer, machine: Machine) -> str:
