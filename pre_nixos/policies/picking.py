@@ -72,6 +72,7 @@ class _Picking:
     ) -> None:
         self._demand = demand
         self._others: dict[str, str] = {}
+        self._there = machine.graph
         self._disks = tuple(machine.graph.of(Disk))
         self._fitting: list[tuple[Bucket, Wanted]] = []
         usable: list[Disk] = []
@@ -106,6 +107,9 @@ class _Picking:
         if not left:
             text = f"no disk fits, and {_as_many(self._demand.count)} needed. {_MORE}"
             raise InvalidLayout([f"{text}\n{self._listed(self._disks)}"])
+        holding = [each for each in left if self._holds(each[1])]
+        if len(holding) == 1:
+            return holding[0][1]  # a disk that was plugged in later is no reason to make a system anew
         if self._demand.which != "only":
             first = left[0 if self._demand.which == "smallest" else -1]
             left = [each for each in left if each[0].smallest == first[0].smallest]
@@ -116,6 +120,14 @@ class _Picking:
         others = [disk for disk in self._disks if disk not in candidates]
         text = f"{len(candidates)} disks fit{rule}, and {_as_many(self._demand.count)} to be used. {_SAY}"
         raise InvalidLayout([f"{text}\n{self._listed([*candidates, *others])}"])
+
+    def _holds(self, wanted: Wanted) -> bool:
+        """Whether the system is on these disks already, by its labels; what is closed cannot tell."""
+        labels = {each.id: label for each in wanted.graph.layers() if (label := getattr(each, "label", None))}
+        found = [
+            getattr(self._there[each], "label", None) == label for each, label in labels.items() if each in self._there
+        ]
+        return bool(found) and all(found)
 
     def _listed(self, disks: Sequence[Disk]) -> str:
         lines = [

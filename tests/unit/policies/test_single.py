@@ -217,3 +217,17 @@ def test_every_option_says_what_it_is_for() -> None:
 
 def test_no_disks_at_all() -> None:
     assert "no disk fits, and one is needed" in refused()
+
+
+@pytest.mark.parametrize("which", ["only", "largest", "smallest"])
+def test_a_system_stays_where_it_is_whatever_is_plugged_in_later(which: str) -> None:
+    alone = server(ssds(TB))
+    made = pn.propose(alone, "single", {})
+    more = server([*ssds(TB), *hdds(TB // 2, 4 * TB)])
+    there = msgspec.structs.replace(
+        more,
+        graph=more.graph.plus(
+            (each, made.graph.on(each.id)) for each in made.graph.layers() if each.id not in more.graph
+        ),
+    )
+    assert pn.propose(there, "single", {"which": which}) == made
