@@ -15,9 +15,11 @@ from pre_nixos.cli.source import look, read_plan, require_root
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from pre_nixos.cli.parser import Parser
     from pre_nixos.cli.session import Session
+    from pre_nixos.model.difference import Verdict
     from pre_nixos.model.draft import Wanted
     from pre_nixos.model.machine import Machine
     from pre_nixos.model.plan import Plan
@@ -33,6 +35,7 @@ def declare_use(parser: Parser) -> None:
 
 def use(arguments: argparse.Namespace, session: Session, *, end: bool = False) -> int:
     """Bring into use what is wanted, or end that, and change nothing else."""
+    from pre_nixos.model.difference import Fate
     from pre_nixos.render.words import kernel_names
 
     check(arguments)
@@ -43,12 +46,26 @@ def use(arguments: argparse.Namespace, session: Session, *, end: bool = False) -
     plan = _plan(machine, wanted or wanted_by(arguments, machine, session), session, end=end)
     names = kernel_names(machine.graph)
     if arguments.check:
-        show_plan(plan, session.out, names, steps=True)
-        return status_of(plan, check=True)
+        left = [each for each in plan.reasons.values() if each.fate is Fate.LEFT]
+        if plan.actions or not left:  # with something left, it is not as wanted, even if there is nothing to do
+            show_plan(plan, session.out, names, steps=True)
+        _show_left(left, plan, machine, session)
+        return 1 if left else status_of(plan, check=True)
     if plan.objections:
         raise Complaint(*(str(each) for each in plan.objections), advice="Nothing was done.")
     consent = consent_to(plan, arguments, session, names) if plan.wanted.scripts else plan.digest
     return carry_out(plan, consent, arguments, session, machine)
+
+
+def _show_left(left: Sequence[Verdict], plan: Plan, machine: Machine, session: Session) -> None:
+    """Say what is not there, or not what is wanted, and what would not be brought into use therefore."""
+    from pre_nixos.cli.verify import show_shortcomings
+    from pre_nixos.model.difference import Shortcoming
+
+    if left:
+        session.out.say("Left as it is, for `apply`:")
+    found = [Shortcoming(layer=each.layer, text=f"because {each.why}") for each in left]
+    show_shortcomings(found, session.out, plan.wanted.graph, machine.graph)
 
 
 def _plan(machine: Machine, wanted: Wanted, session: Session, *, end: bool) -> Plan:
