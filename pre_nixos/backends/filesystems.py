@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pre_nixos.backends.arguments import REMEDY, Tool, faults, harmless
 from pre_nixos.backends.gpt import ESP, Partition
 from pre_nixos.backends.superblocks import unused
 from pre_nixos.plugin import (
@@ -54,6 +55,31 @@ MAKERS = {
 }
 """How each type is made. The device was proven blank by then, so forcing overrides nothing."""
 
+READS = "it reads or writes a file, and nothing but what it stands on is read or written"
+OPTIONS = {
+    **{
+        type_: Tool(
+            name=f"mkfs.{type_}",
+            letters="bdegilmorstzCEGIJLMNORTU",
+            refused=dict.fromkeys(("-d", "-l", "-z"), READS),
+            elsewhere={"-J": ("device",), "-O": ("journal_dev",)},
+        )
+        for type_ in ("ext4", "ext3", "ext2")
+    },
+    "xfs": Tool(
+        name="mkfs.xfs",
+        letters="bcdilLmnprs",
+        refused=dict.fromkeys(("-c", "-p"), READS),
+        elsewhere={"-d": ("name", "file"), "-l": ("name", "file", "logdev"), "-r": ("name", "file", "rtdev")},
+    ),
+    "vfat": Tool(
+        name="mkfs.vfat",
+        letters="bDfFghilmMnrRsS",
+        long=("--codepage", "--variant", "--offset"),
+        refused=dict.fromkeys(("-C", "-l", "-m"), READS),
+    ),
+}
+"""What further arguments the maker of each type may be given."""
 LABELLERS = ("tune2fs", "xfs_admin", "fatlabel")
 WHILE_IN_USE = frozenset({"ext4", "ext3", "ext2"})
 """Types that can be given another label while they are mounted."""
@@ -148,7 +174,8 @@ def make(layer: Filesystem, graph: DeviceGraph) -> Sequence[Action]:
     label = (LABELS.get(layer.type, "-L"), layer.label) if layer.label else ()
     uuid = _uuid_arguments(layer)
     maker = MAKERS.get(layer.type, (f"mkfs.{layer.type}",))  # one that is not ours is objected to
-    argv = (*maker, *label, *uuid, *layer.arguments, Node(layer=device.id))
+    further = harmless(layer.arguments, OPTIONS[layer.type]) if layer.type in OPTIONS else ()
+    argv = (*maker, *label, *uuid, Node(layer=device.id), *further)  # what it is made on is the first that is no option
     steps = (RequireFree(target=Node(layer=device.id)), RequireBlank(target=Node(layer=device.id)), Run(argv=argv))
     named = f" labelled {layer.label}" if layer.label else ""
     spare = ", a spare that is mounted nowhere" if _is_spare(device, layer, graph) else ""
@@ -167,7 +194,7 @@ def _is_spare(device: Layer, layer: Filesystem, graph: DeviceGraph) -> bool:
     return isinstance(device, Partition) and device.type == ESP and not graph.standing_on(layer.id)
 
 
-FORCING = ("-f", "-F")
+FORCING = {"ext4": "-F", "ext3": "-F", "ext2": "-F", "xfs": "-f"}
 """Arguments that override what was found on a device: there is nothing on it by then."""
 
 
@@ -175,7 +202,7 @@ FORCING = ("-f", "-F")
 def read_filesystem(content: Fragment, on: Sequence[Handle]) -> None:
     """Read a filesystem; label and UUID may be among the arguments, as Disko has them, or have keys of their own."""
     type_ = content.text("format", needed=True)
-    arguments = [each for each in content.texts("extraArgs") or () if each not in FORCING]
+    arguments = [each for each in content.texts("extraArgs") or () if each != FORCING.get(type_ or "")]
     label, uuid = content.text("label"), content.text("uuid")
     for each in arguments:
         if each.startswith("-") and " " in each:
@@ -185,7 +212,10 @@ def read_filesystem(content: Fragment, on: Sequence[Handle]) -> None:
     else:
         label = _taken(arguments, LABELS.get(type_, "-L")) or label
         uuid = _taken(arguments, "-i" if type_ == "vfat" else "-U") or uuid
-        filesystem = Filesystem(type=type_, label=label, uuid=uuid, arguments=tuple(arguments))
+        wrong = list(faults(arguments, OPTIONS[type_])) if type_ in OPTIONS else []
+        for each in wrong:
+            content.note(each, "extraArgs")
+        filesystem = Filesystem(type=type_, label=label, uuid=uuid, arguments=() if wrong else tuple(arguments))
         handle = content.put(on, filesystem)
     content.share("mountpoint", handle)
     content.share("swapfiles", handle)
@@ -233,6 +263,8 @@ def object_to(plan: Plan) -> Iterable[Objection]:
     """Object to what is to be made and cannot be, or not so, while everything is still there."""
     graph = plan.wanted.graph
     for layer in graph.of(Filesystem):
+        for fault in faults(layer.arguments, OPTIONS[layer.type]) if layer.type in OPTIONS else ():
+            yield Objection(subject=layer.id, text=f"{layer.title}: {fault}.", remedy=REMEDY)
         verdict = plan.reasons.get(layer.id)
         if verdict is None or not (verdict.fate.makes or _labelled_anew(layer, plan)):
             continue

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pre_nixos.backends.btrfs.kinds import Btrfs, Subvolume
+from pre_nixos.backends.arguments import faults
+from pre_nixos.backends.btrfs.kinds import OPTIONS, Btrfs, Subvolume
 from pre_nixos.plugin import for_kind, for_type, hooks
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ def read_btrfs(content: Fragment, on: Sequence[Handle]) -> None:
             devices.append(content.having(f"mapper:{each.removeprefix(MAPPER)}"))
         else:
             content.note(f"{each}: {NOT_SO}", "extraArgs")
+    wrong = list(faults(words, OPTIONS))
+    for each in wrong:
+        content.note(each, "extraArgs")
     handle = content.add(
         devices,
         Btrfs,
@@ -41,7 +45,7 @@ def read_btrfs(content: Fragment, on: Sequence[Handle]) -> None:
         uuid=fields.get("uuid"),
         data=fields.get("data"),
         metadata=fields.get("metadata"),
-        arguments=tuple(words),
+        arguments=() if wrong else tuple(words),
     )
     content.share("mountpoint", handle)
     content.share("swapfiles", handle)
@@ -73,9 +77,9 @@ def _arguments(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
 
 
 def _apart(word: str) -> Sequence[str]:
-    """Take `--option=value` apart."""
+    """Take `--option=value` apart where there is a field for it."""
     option, equals, value = word.partition("=")
-    return (option, value) if equals and option.startswith("--") else (word,)
+    return (option, value) if equals and option in FIELDS else (word,)
 
 
 @for_kind(hooks.to_disko, Btrfs)

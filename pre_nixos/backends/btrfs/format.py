@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pre_nixos.backends.btrfs.kinds import Btrfs, Subvolume, in_order
+from pre_nixos.backends.arguments import harmless
+from pre_nixos.backends.btrfs.kinds import OPTIONS, Btrfs, Subvolume, in_order
 from pre_nixos.plugin import (
     Action,
     MakeSubvolumes,
@@ -35,7 +36,7 @@ def make(layer: Btrfs, graph: DeviceGraph) -> Sequence[Action]:
         *(RequireFree(target=node) for node in nodes),
         *(RequireBlank(target=node) for node in nodes),
         # The devices were proven blank, so forcing overrides nothing.
-        Run(argv=("mkfs.btrfs", "-q", "-f", *how, *layer.arguments, *nodes)),
+        Run(argv=("mkfs.btrfs", "-q", "-f", *how, *nodes, *harmless(layer.arguments, OPTIONS))),
     ]
     parts = graph.parts_of_kind(layer, Subvolume)
     if parts:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pre_nixos.backends.arguments import Tool
 from pre_nixos.plugin import Fact, Grow, How, Layer, Mismatch, Name, Node, human
 
 if TYPE_CHECKING:
@@ -15,6 +16,16 @@ if TYPE_CHECKING:
     from pre_nixos.plugin import DeviceGraph, Step
 
 SIGNATURE = "btrfs"
+OPTIONS = Tool(
+    name="mkfs.btrfs",
+    letters="bdmnrsLORU",
+    long=(
+        *("--byte-count", "--checksum", "--csum", "--data", "--features", "--label", "--metadata", "--nodesize"),
+        *("--runtime-features", "--sectorsize", "--uuid"),
+    ),
+    refused=dict.fromkeys(("-r", "--rootdir"), "it would copy files from elsewhere into it"),
+)
+"""What further arguments its maker may be given."""
 
 
 class Btrfs(Layer, tag="btrfs"):
@@ -141,4 +152,4 @@ def _needs(subvolume: Subvolume, names: set[str]) -> set[str]:
     return needed & names
 
 
-__all__ = ["SIGNATURE", "Btrfs", "Subvolume", "in_order"]
+__all__ = ["OPTIONS", "SIGNATURE", "Btrfs", "Subvolume", "in_order"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pre_nixos.backends.btrfs.kinds import Btrfs, Subvolume
+from pre_nixos.backends.arguments import REMEDY, faults
+from pre_nixos.backends.btrfs.kinds import OPTIONS, Btrfs, Subvolume
 from pre_nixos.plugin import MIB, Objection, Plan, hooks, human, implements
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def object_to(plan: Plan) -> Iterable[Objection]:
     """Object to filesystems and subvolumes that are to be made and cannot be, or not so."""
     graph = plan.wanted.graph
     for layer in graph.of(Btrfs):
+        for fault in faults(layer.arguments, OPTIONS):
+            yield Objection(subject=layer.id, text=f"{layer.describe()}: {fault}.", remedy=REMEDY)
         if _comes(layer.id, plan):
             for text, remedy in _about(layer, plan):
                 yield Objection(subject=layer.id, text=f"{layer.describe()}: {text}.", remedy=remedy)

@@ -6,7 +6,7 @@ from pre_nixos.backends.dmcrypt.disko import read_luks, write_luks, write_plain
 from pre_nixos.backends.dmcrypt.format import make, make_plain
 from pre_nixos.backends.dmcrypt.kinds import Forgotten, Luks, Plain
 from pre_nixos.backends.dmcrypt.modify import change, change_plain
-from pre_nixos.backends.dmcrypt.objections import object_to
+from pre_nixos.backends.dmcrypt.objections import object_to, refuse_arguments
 from pre_nixos.backends.dmcrypt.probe import find
 from pre_nixos.backends.dmcrypt.teardown import HEADERS, erase, erase_plain
 from pre_nixos.plugin import Backend, hooks, implements
@@ -37,6 +37,7 @@ __all__ = [
     "open_anew",
     "open_volume",
     "read_luks",
+    "refuse_arguments",
     "write_luks",
     "write_plain",
 ]

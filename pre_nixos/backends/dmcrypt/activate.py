@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pre_nixos.backends.arguments import harmless
+from pre_nixos.backends.dmcrypt.further import OPENING
 from pre_nixos.backends.dmcrypt.kinds import Forgotten, Luks, Plain
 from pre_nixos.plugin import Action, Await, Node, RequireFree, Run, Secret, Verb, for_kind, hooks
 
@@ -26,9 +28,16 @@ def opening(layer: Luks, node: Node) -> Sequence[Step]:
     """Give the steps that open it."""
     how = options(discards=layer.allow_discards, unqueued=layer.bypass_workqueues)
     # Of what was added to its header since, such as a token, nothing is to be tried instead of the key.
-    argv = ("cryptsetup", "open", "--type", "luks", *how, "--key-file", "-", *layer.open_arguments)
+    further = harmless(layer.open_arguments, OPENING)
     return [
-        Run(argv=(*argv, "--", node, layer.mapper or ""), stdin=Secret(reference=(layer.keys or ("",))[0])),
+        Run(
+            argv=(
+                *("cryptsetup", "open", "--type", "luks", *how, "--key-file", "-"),
+                node,  # the first that is no option is what it opens
+                *(*further, "--", layer.mapper or ""),
+            ),
+            stdin=Secret(reference=(layer.keys or ("",))[0]),
+        ),
         Await(target=Node(layer=layer.id)),
     ]
 

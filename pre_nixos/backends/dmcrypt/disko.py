@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from pre_nixos.backends.arguments import faults, harmless
 from pre_nixos.backends.dmcrypt.activate import CIPHER, KEY_SIZE
+from pre_nixos.backends.dmcrypt.further import MAKING, OPENING
 from pre_nixos.backends.dmcrypt.kinds import Luks, Plain
 from pre_nixos.plugin import for_kind, for_type, hooks
 
@@ -28,7 +30,6 @@ NUMBERS = {
 """Arguments that are fields: what can be is compared with what is there."""
 DISCARDS = "--allow-discards"
 UNQUEUED = ("--perf-no_read_workqueue", "--perf-no_write_workqueue")
-KEYED = ("--key-file", "-d", "--keyfile-size", "--keyfile-offset", "--new-keyfile-size", "--new-keyfile-offset")
 
 
 @for_type(hooks.from_disko, "luks")
@@ -47,8 +48,9 @@ def read_luks(content: Fragment, on: Sequence[Handle]) -> None:
     unqueued = unqueued or (True if set(UNQUEUED) <= set(opening) else unqueued)
     plain = {DISCARDS, "--persistent", *(UNQUEUED if unqueued else ())}
     opening = [each for each in opening if each not in plain]
-    for each in {*arguments, *opening} & set(KEYED):
-        content.note(f"{each}: keys are never arguments; write passwordFile, settings.keyFile or keys")
+    for key, words, tool in (("extraFormatArgs", arguments, MAKING), ("extraOpenArgs", opening, OPENING)):
+        for each in faults(words, tool):
+            content.note(each, key)
     handle = content.spoilt(on)
     if name is not None:
         handle = content.add(
@@ -56,10 +58,10 @@ def read_luks(content: Fragment, on: Sequence[Handle]) -> None:
             Luks,
             mapper=name,
             keys=keys,
-            arguments=tuple(arguments),
+            arguments=harmless(tuple(arguments), MAKING),
             allow_discards=discards,
             bypass_workqueues=unqueued,
-            open_arguments=tuple(opening),
+            open_arguments=harmless(tuple(opening), OPENING),
             **fields,  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - each was read as what its field is
         )
     content.content(handle)
@@ -81,9 +83,15 @@ def _keys(content: Fragment, settings: Fragment | None, name: str) -> tuple[str,
         for key in ("keyFileSize", "keyFileOffset"):
             if settings.number(key):
                 settings.note("a key is all of its file; put it into one of its own", key)
-    for each in filter(None, (file, password, inner)):
-        if not each.startswith("/"):
-            content.note(f"a key file is a path from the root, and {each!r} is not")
+    for table, key, paths in (
+        (content, "keyFile", [file]),
+        (content, "passwordFile", [password]),
+        (settings, "keyFile", [inner]),
+        (content, "additionalKeyFiles", content.texts("additionalKeyFiles") or ()),
+    ):
+        if table is not None and not all(each.startswith("/") for each in paths if each):
+            # What it is instead may be the passphrase itself: it is not repeated.
+            table.note("a key file is a path from the root, and what is written here is not", key)
     if said is not None:
         return said
     first = f"{PROMPT}{name}"
@@ -120,9 +128,9 @@ def _format_arguments(content: Fragment) -> tuple[dict[str, str | int], list[str
 
 
 def _apart(word: str) -> Sequence[str]:
-    """Take `--option=value` apart."""
+    """Take `--option=value` apart where there is a field for it."""
     option, equals, value = word.partition("=")
-    return (option, value) if equals and option.startswith("--") else (word,)
+    return (option, value) if equals and (option in TEXTS or option in NUMBERS) else (word,)
 
 
 @for_kind(hooks.to_disko, Luks)

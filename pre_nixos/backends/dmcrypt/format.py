@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pre_nixos.backends.arguments import harmless
 from pre_nixos.backends.dmcrypt.activate import opening, opening_anew
+from pre_nixos.backends.dmcrypt.further import MAKING
 from pre_nixos.backends.dmcrypt.kinds import Luks, Plain
 from pre_nixos.plugin import (
     WINDOWS,
@@ -46,8 +48,8 @@ def make(layer: Luks, graph: DeviceGraph) -> Sequence[Action]:
                 *_header(layer),
                 "--key-file",
                 "-",
-                *layer.arguments,
-                node,
+                node,  # the first that is no option is what it writes to
+                *harmless(layer.arguments, MAKING),
             ),
             stdin=Secret(reference=first, new=True),
             timeout=PATIENCE,

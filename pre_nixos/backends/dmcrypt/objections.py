@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pre_nixos.backends.arguments import REMEDY, faults
+from pre_nixos.backends.dmcrypt.further import MAKING, OPENING
 from pre_nixos.backends.dmcrypt.kinds import DATA_OFFSET, Luks, Plain
 from pre_nixos.plugin import Action, Objection, Plan, Run, Verb, hooks, human, implements
 
@@ -39,6 +41,14 @@ def object_to(plan: Plan) -> Iterable[Objection]:
         if any(each.verb in {Verb.FORMAT, Verb.ACTIVATE} for each in acting.get(plain.id, ())):
             for text, remedy in _about_the_name(plain.mapper or ""):
                 yield Objection(subject=plain.id, text=f"{plain.title}: {text}.", remedy=remedy)
+
+
+@implements(hooks.objections)
+def refuse_arguments(plan: Plan) -> Iterable[Objection]:
+    """Refuse further arguments that lead to anything but the device of the volume, whatever is to be done with it."""
+    for layer in plan.wanted.graph.of(Luks):
+        for fault in (*faults(layer.arguments, MAKING), *faults(layer.open_arguments, OPENING)):
+            yield Objection(subject=layer.id, text=f"{_called(layer, plan)}: {fault}.", remedy=REMEDY)
 
 
 def _takes_a_key(action: Action) -> bool:

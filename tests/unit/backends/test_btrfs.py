@@ -145,11 +145,11 @@ def test_making_one_with_subvolumes() -> None:
     action = only(btrfs.make(graph["btrfs:btrfs"], graph))
     assert action.verb is Verb.FORMAT
     assert action.summary == "make btrfs labelled pool with blank, root, root/nix, var/log on disk a, disk b"
-    how = ("-L", "pool", "-U", "aa", "-d", "raid1", "-m", "raid1", "--csum", "xxhash")
+    how = ("-L", "pool", "-U", "aa", "-d", "raid1", "-m", "raid1")
     assert action.steps == (
         *(RequireFree(target=each) for each in (A, B)),
         *(RequireBlank(target=each) for each in (A, B)),
-        Run(argv=("mkfs.btrfs", "-q", "-f", *how, A, B)),
+        Run(argv=("mkfs.btrfs", "-q", "-f", *how, A, B, "--csum", "xxhash")),
         MakeSubvolumes(
             target=A,
             subvolumes=(

@@ -168,7 +168,7 @@ def test_making() -> None:
             argv=(
                 *("cryptsetup", "luksFormat", "--batch-mode", "--type", "luks2", "--label", "luks", "--uuid", UUID),
                 *("--cipher", "aes-xts-plain64", "--key-size", "512", "--sector-size", "4096", *cost),
-                *("--key-file", "-", "--luks2-keyslots-size", "1m", DISK),
+                *("--key-file", "-", DISK, "--luks2-keyslots-size", "1m"),
             ),
             stdin=Secret(reference="prompt:Passphrase", new=True),
             timeout=600,
@@ -184,7 +184,7 @@ def test_making() -> None:
         Run(
             argv=(
                 *("cryptsetup", "open", "--type", "luks", "--allow-discards", "--perf-no_read_workqueue"),
-                *("--perf-no_write_workqueue", "--key-file", "-", "--timeout", "9", "--", DISK, "cryptroot"),
+                *("--perf-no_write_workqueue", "--key-file", "-", DISK, "--timeout", "9", "--", "cryptroot"),
             ),
             stdin=Secret(reference="prompt:Passphrase"),
         ),
@@ -199,7 +199,7 @@ def test_opening() -> None:
     action = only(dmcrypt.open_volume(layer, graph))
     assert action.verb is Verb.ACTIVATE
     assert action.summary == "open LUKS2 'luks' on disk A as crypt"
-    argv = ("cryptsetup", "open", "--type", "luks", "--key-file", "-", "--", DISK, "crypt")
+    argv = ("cryptsetup", "open", "--type", "luks", "--key-file", "-", DISK, "--", "crypt")
     assert action.steps == (Run(argv=argv, stdin=Secret(reference="file:/key")), Await(target=OPEN))
     assert layer.opened_with() == ("file:/key",)
 

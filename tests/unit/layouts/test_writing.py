@@ -108,7 +108,7 @@ class Author:
         made = filesystems.Filesystem(
             type=self.draw(st.sampled_from(["ext4", "xfs", "vfat", "befs"])),
             label=self.draw(st.none() | TEXT),
-            arguments=self.draw(st.sampled_from([(), ("-m", "1")])),
+            arguments=self.draw(st.sampled_from([(), ("-s", "1")])),
         )
         if self.draw(st.booleans()):
             uuid = "6A1C-22F0" if made.type == "vfat" else self.draw(UUID)
