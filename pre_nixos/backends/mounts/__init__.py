@@ -5,7 +5,7 @@ from pre_nixos.backends.mounts.deactivate import out_of_reach, unmount
 from pre_nixos.backends.mounts.disko import read_mount, read_nodev, write_mount
 from pre_nixos.backends.mounts.kinds import Mount, Mountable, places_around
 from pre_nixos.backends.mounts.modify import remount
-from pre_nixos.backends.mounts.objections import without_anything
+from pre_nixos.backends.mounts.objections import leading_elsewhere, without_anything
 from pre_nixos.backends.mounts.probe import find, holding_file
 from pre_nixos.plugin import Backend, hooks, implements
 
@@ -22,6 +22,7 @@ __all__ = [
     "backend",
     "find",
     "holding_file",
+    "leading_elsewhere",
     "mount",
     "out_of_reach",
     "places_around",

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+ELSEWHERE = frozenset({"device", "journal_dev", "journal_path", "logdev", "rtdev"})
+"""Options that name a device, or a file that leads to one."""
+
+
 @implements(hooks.objections)
 def without_anything(plan: Plan) -> Iterable[Objection]:
     """Refuse what is on nothing and of no type that needs nothing, and to unmount memory, which loses its content."""
@@ -27,3 +31,17 @@ def without_anything(plan: Plan) -> Iterable[Objection]:
 
 def _types() -> str:
     return ", ".join(sorted(NO_DEVICE))
+
+
+@implements(hooks.objections)
+def leading_elsewhere(plan: Plan) -> Iterable[Objection]:
+    """Refuse options that name a further device: nobody proved that it is one of the plan's, and mounting writes."""
+    for layer in plan.wanted.graph.of(Mount):
+        for option in layer.options or ():
+            name = option.partition("=")[0]
+            if name in ELSEWHERE:
+                yield Objection(
+                    subject=layer.id,
+                    text=f"{layer.title}: the option {name} leads to another device.",
+                    remedy="Leave it out here; the booted system may have it.",
+                )

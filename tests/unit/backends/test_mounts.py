@@ -358,3 +358,10 @@ def test_memory_somebody_else_mounted_is_not_unmounted() -> None:
     reasons = difference(alone(there), wanted, replace={id_: "type is overlay, wanted tmpfs"}).verdicts
     (objection,) = mounts.without_anything(Plan(before=DeviceGraph(), wanted=wanted, reasons=reasons))
     assert "would have to be unmounted: type is overlay, wanted tmpfs" in objection.text
+
+
+@pytest.mark.parametrize("option", ["logdev=/dev/sdb", "rtdev=/dev/sdb", "journal_path=/dev/sdb", "device=/dev/sdb"])
+def test_options_that_lead_to_another_device_are_refused(option: str) -> None:
+    wanted = Wanted(graph=alone(Mount(at="/x", type="tmpfs", options=("noatime", option))))
+    (objection,) = mounts.leading_elsewhere(Plan(before=DeviceGraph(), wanted=wanted))
+    assert option.partition("=")[0] in objection.text
