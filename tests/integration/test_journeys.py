@@ -61,6 +61,8 @@ def add_srv(layout: Any) -> None:
 
 
 SECRET = ("--keys", f"file:{KEY}", "--pbkdf", "pbkdf2", "--iter-time", "10")
+SUBVOLUMES = ("root=/", "home=/home", "nix=/nix", "persist=/persist", "log=/var/log", "srv=/srv")
+MORE = tuple(word for each in SUBVOLUMES for word in ("--subvolumes", each))
 JOURNEYS = {
     "raid1-luks-lvm": Journey(
         disks=disks(140 * GIB, "a", "b"),
@@ -95,17 +97,17 @@ JOURNEYS = {
         changed="/",
     ),
     "impermanence": Journey(
-        disks=disks(4 * GIB, "a"),
+        disks=disks(12 * GIB, "a"),
         words=("--policy", "impermanence", *SECRET),
-        more=("--subvolumes", "root=/", "--subvolumes", "persist=/persist", "--subvolumes", "srv=/srv"),
+        more=MORE,
         marked="/persist",
         changed="/srv",
         encrypted="{}2",
     ),
     "impermanence on a mirror": Journey(
-        disks=disks(4 * GIB, "a", "b"),
+        disks=disks(12 * GIB, "a", "b"),
         words=("--policy", "impermanence", "--mirror", "2", *SECRET),
-        more=("--subvolumes", "root=/", "--subvolumes", "persist=/persist", "--subvolumes", "srv=/srv"),
+        more=MORE,
         marked="/persist",
         changed="/srv",
         encrypted="/dev/md/root",
