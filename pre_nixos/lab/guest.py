@@ -83,8 +83,8 @@ class Guest(ABC):
     # What a kind of guest provides.
 
     @abstractmethod
-    def _launch(self) -> tuple[Kept, socket.socket]:
-        """Start the machine; answer with its process, and our end of the agent's line."""
+    def _launch(self) -> tuple[Kept | None, socket.socket]:
+        """Start the machine; answer with its process, if there is one to end, and our end of the agent's line."""
 
     # The machine.
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import socket
 import subprocess
 import sys
 import time
@@ -21,7 +22,6 @@ from pre_nixos.lab.wire import BootSettings, Execute
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pre_nixos.host.agent import ByteSource
 
 MIB = 1 << 20
 
@@ -182,15 +182,12 @@ def test_the_kept_end_with_who_started_them(tmp_path: Path) -> None:
 class NeverUp(Guest):
     """A machine that says something on its console and hangs up."""
 
-    def _launch(self) -> tuple[ByteSource, ByteSource]:
+    def _launch(self) -> tuple[None, socket.socket]:
         with open(self.console_path, "w") as console:
             console.write("".join(f"line {number}\n" for number in range(100)))
-        self.silence = open(os.devnull, "rb")  # noqa: SIM115 - closed by _cut
-        return self.silence, self.silence
-
-    def _cut(self) -> None:
-        if hasattr(self, "silence"):
-            self.silence.close()
+        near, far = socket.socketpair()
+        far.close()
+        return None, near
 
 
 def test_a_guest_that_does_not_come_up_is_quoted(tmp_path: Path) -> None:
