@@ -141,6 +141,10 @@ class _Apply:
     def _schedule(self, machine: Machine, shown: Plan) -> Plan:
         return schedule(machine, shown.wanted, only=shown.only, registry=self.registry)
 
+    def _follow_up(self, machine: Machine, plan: Plan) -> Plan:
+        """Plan what is left to do. What came to light meanwhile is held to the consent, whatever it looks like."""
+        return schedule(machine, plan.wanted, only=plan.only, follows=True, registry=self.registry)
+
     def _look_before_removal(self, plan: Plan) -> Sequence[Objection]:
         """Look once more when everything is released and nothing is removed yet; give what speaks against going on."""
         machine = probe(self.host, registry=self.registry)
@@ -268,7 +272,7 @@ class _Apply:
             wrote = wrote or runner.wrote
             try:
                 machine = self.look(len(rounds) + 1)
-                after = self._schedule(machine, plan)
+                after = self._follow_up(machine, plan)
             except PluginError as error:
                 problem = "\n".join(filter(None, [ended.problem, str(error)]))
                 raise Failed(self._report(rounds[0].plan.digest, tuple(rounds), first, machine, problem)) from error

@@ -21,13 +21,16 @@ if TYPE_CHECKING:
     from pre_nixos.model.plan import Plan
 
 
-def core_objections(machine: Machine, plan: Plan, found: Difference, calls: Calls) -> Iterator[Objection]:
+def core_objections(
+    machine: Machine, plan: Plan, found: Difference, calls: Calls, *, follows: bool = False
+) -> Iterator[Objection]:
     """Find everything that forbids a plan, whatever technologies are in it."""
     wanted = plan.wanted
     yield from _about_disks(machine, wanted, harmless=plan.is_harmless)
     yield from _about_erasing(wanted)
     yield from _about_straddlers(machine, found)
-    yield from about_wanted_content(machine, wanted, found)
+    if not follows:
+        yield from about_wanted_content(machine, wanted, found)
     yield from _about_the_incomplete(machine, found)
     yield from _about_the_immovable(machine, found)
     yield from _about_what_may_be_elsewhere(machine, wanted, found)

@@ -33,9 +33,17 @@ if TYPE_CHECKING:
 
 
 def schedule(
-    machine: Machine, wanted: Wanted, *, only: Collection[Verb] = tuple(Verb), registry: Registry | None = None
+    machine: Machine,
+    wanted: Wanted,
+    *,
+    only: Collection[Verb] = tuple(Verb),
+    follows: bool = False,
+    registry: Registry | None = None,
 ) -> Plan:
     """Plan the way from what is there to what is wanted.
+
+    One that `follows` another, on the way to the same, does not object to losing what that did not know of: it is held
+    to the consent instead.
 
     With `only={Verb.ACTIVATE}` nothing but activation is planned, which cannot destroy, unless by a script of what is
     wanted; with `only={Verb.DEACTIVATE}` and `released(wanted)` nothing but the way back. A plan that must not be
@@ -62,7 +70,7 @@ def schedule(
         fingerprint=fingerprint(before),
     )
     stuck = [*releases.stuck, *removals.stuck] if Verb.TEARDOWN in only else still_used(draft, there)
-    said = [*core_objections(machine, draft, found, calls), *stuck, *calls.objections(draft)]
+    said = [*core_objections(machine, draft, found, calls, follows=follows), *stuck, *calls.objections(draft)]
     return msgspec.structs.replace(
         draft, objections=tuple(dict.fromkeys(said)), digest=consent_digest(wanted, draft.losses(), draft.only)
     )

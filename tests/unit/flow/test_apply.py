@@ -307,9 +307,6 @@ def test_what_was_refused_before_anything_was_written_is_what_it_was() -> None:
 def asleep(*, label: str) -> tuple[World, Plan]:
     """A pool that is there but inactive, and what will come to light when it is activated."""
     made, plan = world(*old_stack(name="new", state=State.INACTIVE))
-    plan = schedule(
-        probe(as_host(made), registry=TOYS), plan.wanted.replacing("toy.pool:new/s/toy.stuff"), registry=TOYS
-    )
 
     def wake() -> Outcome:
         del made.broken["activate toy.pool:new"]

@@ -5,13 +5,17 @@ from __future__ import annotations
 import pytest
 
 import pre_nixos as pn
+from pre_nixos.flow.apply import apply
+from pre_nixos.flow.probe import probe
 from pre_nixos.flow.schedule import schedule
+from pre_nixos.host.api import Outcome
 from pre_nixos.model.difference import Fate
 from pre_nixos.model.draft import Draft, Wanted
 from pre_nixos.model.identity import Found
 from pre_nixos.model.layer import State
 from pre_nixos.model.machine import Machine
 from tests.unit.flow.test_schedule import TOYS, disks_of, old_stack, wanted_pool
+from tests.unit.flow.world import World, as_host
 from tests.unit.toys import Pool, Slot, Stuff, disk, machine
 
 STUFF = "toy.pool:new/s/toy.stuff"
@@ -100,3 +104,23 @@ def test_what_an_earlier_run_was_making_may_be_made_anew() -> None:
     now = plan(found, wanted_pool(found, disks_of(found)[0]))
     assert now.objections == ()
     assert now.reasons[STUFF].fate is Fate.REPLACED
+
+
+def test_what_comes_back_in_the_place_of_what_is_being_made_goes_again() -> None:
+    """It was not there when the plan was made, and what it was made of went by consent."""
+    there = machine(Found(disk("a")), *old_stack())
+    wanted = wanted_pool(there, *disks_of(there))
+    made = World(there, wanted)
+    now = schedule(probe(as_host(made), registry=TOYS), wanted, registry=TOYS)
+
+    def haunted() -> Outcome:
+        made.broken.clear()
+        ghost = Pool(id="toy.pool:md126", name="md126", uuid="uuid-old-1", state=State.INACTIVE)
+        inside = Slot(id="toy.pool:md126/s", name="s", state=State.INACTIVE)
+        made.graph = made.graph.plus([(ghost, ("toy.pool:new/s",)), (inside, (ghost.id,))])
+        return Outcome(ok=False, wrote=True, detail="it is not blank")
+
+    made.broken[f"format {STUFF}"] = haunted
+    report = apply(now, consent=now.digest, host=as_host(made), registry=TOYS)
+    assert report.problem == ""
+    assert len(report.rounds) == 2
