@@ -59,8 +59,7 @@ for disk; do
     dd if=/dev/zero of="$disk" bs=1M count=1 conv=notrunc status=none
     dd if=/dev/zero of="$disk" bs=1M seek=$(($(blockdev --getsize64 "$disk") / 1048576 - 1)) conv=notrunc \
         status=none 2> /dev/null || true
-    udevadm settle
-    blockdev --rereadpt "$disk"
+    flock "$disk" blockdev --rereadpt "$disk"
 done
 rm -f /run/table-*
 udevadm settle

@@ -71,8 +71,7 @@ array=$(readlink -f /dev/md/end)
 gpt "$array" size=64MiB
 ext4 "${array}p1"
 mdadm --stop --quiet "$array"
-udevadm settle # whoever has the disk open keeps its partitions
-blockdev --rereadpt "$1"
+flock "$1" blockdev --rereadpt "$1" # udevd takes the lock while it looks
 udevadm settle
 """,
     ),

@@ -35,8 +35,7 @@ vgchange -qq --activate n middle
 ext4 "${1}3"
 zeros "$1" 512 0 2048
 zeros "$1" 512 $(($(blockdev --getsz "$1") - 33)) 33
-udevadm settle # whoever has the disk open keeps its partitions
-blockdev --rereadpt "$1"
+flock "$1" blockdev --rereadpt "$1" # udevd takes the lock while it looks
 udevadm settle
 """,
     ),
@@ -48,8 +47,7 @@ gpt "$1" size=100MiB size=100MiB
 ext4 "${1}2"
 keep_table "$1"
 zeros "$1" 512 0 34
-udevadm settle # whoever has the disk open keeps its partitions
-blockdev --rereadpt "$1"
+flock "$1" blockdev --rereadpt "$1" # udevd takes the lock while it looks
 udevadm settle
 """,
     ),
@@ -80,8 +78,7 @@ ext4 "${1}2"
 gpt "$1" size=64MiB
 zeros "$1" 512 1 33
 zeros "$1" 512 $(($(blockdev --getsz "$1") - 33)) 33
-udevadm settle # whoever has the disk open keeps its partitions
-blockdev --rereadpt "$1"
+flock "$1" blockdev --rereadpt "$1" # udevd takes the lock while it looks
 rm -f "/run/table-${1#/dev/}"
 udevadm settle
 """,
@@ -139,8 +136,7 @@ printf 'start=64, size=100MiB, type=0\\n' | sfdisk -q --label dos "$1" 2> /dev/n
 printf '\\001CD001\\001' | dd of="$1" bs=2048 seek=16 conv=notrunc status=none
 printf 'INSTALLER' | dd of="$1" bs=1 seek=32808 conv=notrunc status=none
 printf '\\377CD001\\001' | dd of="$1" bs=2048 seek=17 conv=notrunc status=none
-udevadm settle # whoever has the disk open keeps its partitions
-blockdev --rereadpt "$1"
+flock "$1" blockdev --rereadpt "$1" # udevd takes the lock while it looks
 udevadm settle
 """,
     ),
