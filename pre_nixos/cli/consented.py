@@ -27,26 +27,16 @@ def add_consent(parser: Parser) -> None:
     """Add the options by which one agrees, and those that say where the outcome is kept."""
     parser.add_argument("--consent", metavar="DIGEST", help="agree to the plan with this digest, as it was shown")
     parser.add_argument("--yes", action="store_true", help="agree to whatever the plan made now will be")
-    add_keeping(parser)
-
-
-def add_keeping(parser: Parser) -> None:
-    """Add the options that say where the outcome is kept."""
     parser.add_argument("--report", metavar="FILE", help="write down in JSON what was done")
     parser.add_argument("--log", metavar="FILE", help="append every event to this file, a JSON line each")
 
 
 def check(arguments: argparse.Namespace) -> None:
-    """Refuse what cannot be meant, before anything is looked at."""
-    if arguments.yes and arguments.consent:
-        raise Usage("Either --yes or --consent, not both.")
-    check_keeping(arguments)
-
-
-def check_keeping(arguments: argparse.Namespace) -> None:
-    """Refuse files that could not be written."""
+    """Refuse what cannot be meant, and files that could not be written, before anything is looked at."""
     from pre_nixos.cli.files import check_writable
 
+    if arguments.yes and arguments.consent:
+        raise Usage("Either --yes or --consent, not both.")
     for path in filter(None, (arguments.report, arguments.log)):
         check_writable(path)
 

@@ -33,8 +33,7 @@ def released(wanted: Wanted, *, registry: Registry | None = None) -> Wanted:
     resting: set[str] = set()
 
     def rested(layer: Layer) -> Layer:
-        container = next((each for each in graph.under(layer) if each.kind == layer.part_of), layer)
-        can = layer.ephemeral or calls.can(specs.deactivate, container)
+        can = layer.ephemeral or calls.can(specs.deactivate, graph.container(layer) or layer)
         if isinstance(layer, Disk) or not (can or not resting.isdisjoint(graph.on(layer.id))):
             return layer
         resting.add(layer.id)

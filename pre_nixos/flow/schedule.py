@@ -87,7 +87,7 @@ def _decide(
         refused: dict[str, str] = {}
         for id_ in found.ids(Fate.CHANGED):
             old, new = machine.graph[id_], wanted.graph[id_]
-            if _container(new, wanted.graph) is not None:
+            if wanted.graph.container(new) is not None:
                 continue  # its container was made a change of it, and answers for it
             answer = calls.modify(old, new, machine.graph, wanted.graph)
             if isinstance(answer, Replace):
@@ -103,12 +103,6 @@ def _decide(
         declined |= refused
 
 
-def _container(layer: Layer, graph: DeviceGraph) -> Layer | None:
-    if layer.part_of is None:
-        return None
-    return next((each for each in graph.under(layer) if each.kind == layer.part_of), None)
-
-
 def _active(layer: Layer, graph: DeviceGraph) -> bool:
     return layer.state is State.ACTIVE or any(each.state is State.ACTIVE for each in graph.parts(layer))
 
@@ -122,7 +116,7 @@ class _Releases:
         self.dark: set[str] = set()
         """Layers whose device is no longer there once this phase is over."""
         for layer in _leaves_first(going, there):
-            container = _container(layer, there)
+            container = there.container(layer)
             if container is not None and ((fate := found.fate(container.id)) is None or fate.removes):
                 continue
             if container is not None or not _active(layer, there):
@@ -143,7 +137,7 @@ class _Removals:
         hidden = _hidden(there, releases.dark)
         alone: dict[str, Layer] = {}
         for layer in going:
-            if layer.ephemeral or layer.id in hidden or _container(layer, there) is not None:
+            if layer.ephemeral or layer.id in hidden or there.container(layer) is not None:
                 continue
             if calls.can(specs.teardown, layer):
                 alone[layer.id] = layer
@@ -233,7 +227,7 @@ def _makings(
         if layer.ephemeral and (fate is Fate.UNSEEN or not awaited.isdisjoint(layer.within())):
             awaited |= layer.occupies()
             continue
-        if fate is None or fate in {Fate.UNSEEN, Fate.STRADDLING, Fate.LEFT} or _container(layer, wanted) is not None:
+        if fate is None or fate in {Fate.UNSEEN, Fate.STRADDLING, Fate.LEFT} or wanted.container(layer) is not None:
             continue
         if fate.makes:
             if not calls.can(specs.activate if layer.ephemeral else specs.format, layer):
@@ -300,7 +294,7 @@ def _needs(actions: Sequence[Action], there: DeviceGraph, wanted: DeviceGraph) -
 
 def _containers_of(ids: Sequence[str], graph: DeviceGraph) -> Iterable[str]:
     for id_ in ids:
-        container = _container(graph[id_], graph)
+        container = graph.container(graph[id_])
         if container is not None:
             yield container.id
 

@@ -140,6 +140,12 @@ class DeviceGraph:
         """Give the parts of a container that are of one kind."""
         return [each for each in self.parts(layer) if isinstance(each, kind)]
 
+    def container(self, layer: Layer) -> Layer | None:
+        """Give what a layer is a part of, whose hooks make it; None if it is no part, or alone."""
+        if layer.part_of is None:
+            return None
+        return next((each for each in self.under(layer) if each.kind == layer.part_of), None)
+
     def above(self, id: str) -> Sequence[str]:  # noqa: A002 - as above
         """Give the ids of everything that stands on a layer, nearest first."""
         return self._walk(id, self.standing_on)

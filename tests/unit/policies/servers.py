@@ -47,6 +47,21 @@ def hdds(*sizes: int) -> list[Disk]:
     return [disk(f"H{count}", size, rotational=True) for count, size in enumerate(sizes)]
 
 
+def drawn(given: Iterable[tuple[int, bool | None, str, str]]) -> list[Disk]:
+    """Disks as a test draws them: size, whether they rotate, transport, and what is odd about them."""
+    return [
+        disk(
+            f"D{count}",
+            size,
+            rotational=rotational,
+            transport=transport,
+            removable=remark == "removable",
+            read_only=remark == "read_only",
+        )
+        for count, (size, rotational, transport, remark) in enumerate(given)
+    ]
+
+
 def server(disks: Iterable[Disk], **fields: object) -> Machine:
     given: dict[str, object] = {"memory": 15 * GIB + 600 * MIB, "firmware": "uefi"} | fields
     graph = resolve([Found(each) for each in disks])

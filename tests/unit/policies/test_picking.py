@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import pre_nixos as pn
 from pre_nixos.model.difference import shortcomings
-from tests.unit.policies.servers import GB, TB, disk, server
+from tests.unit.policies.servers import GB, TB, drawn, server
 
 if TYPE_CHECKING:
     from pre_nixos.plugin import Disk
@@ -43,17 +43,7 @@ def test_whatever_the_machine(given: list[tuple[int, bool | None, str, str]], op
     policy = "impermanence" if mirror else "single"
     if mirror:
         options = options | {"mirror": mirror}
-    disks = [
-        disk(
-            f"D{count}",
-            size,
-            rotational=rotational,
-            transport=transport,
-            removable=remark == "removable",
-            read_only=remark == "read_only",
-        )
-        for count, (size, rotational, transport, remark) in enumerate(given)
-    ]
+    disks = drawn(given)
     boot = tuple(each.id for each, (*_, remark) in zip(disks, given, strict=True) if remark == "boot")
     machine, shuffled = (
         msgspec.structs.replace(found, boot_medium=msgspec.structs.replace(found.boot_medium, disks=boot))

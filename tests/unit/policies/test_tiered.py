@@ -25,7 +25,7 @@ from pre_nixos.model.difference import shortcomings
 from pre_nixos.plugin import BlockDevice, Disk, InvalidLayout, Machine, Wanted, exact_bytes
 from pre_nixos.policies import tiered
 from pre_nixos.policies.tiered import TieredOptions
-from tests.unit.policies.servers import GB, GIB, MIB, TB, disk, hdds, server, ssds
+from tests.unit.policies.servers import GB, GIB, MIB, TB, disk, drawn, hdds, server, ssds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -272,17 +272,7 @@ def test_whatever_the_machine(
     lone: bool,  # noqa: FBT001 - drawn
     memory: int,
 ) -> None:
-    disks = [
-        disk(
-            f"D{count}",
-            size,
-            rotational=rotational,
-            transport=transport,
-            removable=remark == "removable",
-            read_only=remark == "read_only",
-        )
-        for count, (size, rotational, transport, remark) in enumerate(given)
-    ]
+    disks = drawn(given)
     running_from = [each.id for each, (*_, remark) in zip(disks, given, strict=True) if remark == "boot"]
     machine = server(disks, memory=memory)
     machine = msgspec.structs.replace(
