@@ -44,6 +44,8 @@ class Action(Data):
     """Ids of the disks it may write to; filled in by the scheduler from what the target stands on."""
     destroys: tuple[str, ...] = ()
     """Ids of the layers whose content ends with it."""
+    makes: tuple[str, ...] = ()
+    """Ids of the layers that are made with it, besides the target and its parts."""
 
     @property
     def id(self) -> str:

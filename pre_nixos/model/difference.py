@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from pre_nixos.model.action import Verb
 from pre_nixos.model.data import Data
 from pre_nixos.model.layer import Disk, Layer, State
+from pre_nixos.model.standing import is_content
+from pre_nixos.model.twins import told_apart
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from pre_nixos.model.draft import Wanted
     from pre_nixos.model.graph import DeviceGraph
@@ -69,6 +71,16 @@ class Difference(Data):
         found = self.verdicts.get(id)
         return found.fate if found else None
 
+    @property
+    def going(self) -> Collection[str]:
+        """The ids of what goes."""
+        return {id_ for id_, verdict in self.verdicts.items() if verdict.fate.removes}
+
+    @property
+    def coming(self) -> Collection[str]:
+        """The ids of what is made."""
+        return {id_ for id_, verdict in self.verdicts.items() if verdict.fate.makes}
+
     def ids(self, *fates: Fate) -> Sequence[str]:
         """Give the ids of the layers with one of these fates."""
         return [id_ for id_, verdict in self.verdicts.items() if verdict.fate in fates]
@@ -97,6 +109,8 @@ def difference(
             making.update(on)
         if fate not in _QUIET:
             _say(f"is {fate}", layer, on, wanted.graph, said)
+    left = _left(others, there, wanted.graph, verdicts)
+    others = [each for each in others if each[0].id not in left]
     for layer, on, _ in others:
         if not layer.incidental and layer.id not in wanted.graph:
             _say("is to go", layer, on, there, said)
@@ -130,6 +144,47 @@ def _apart(there: DeviceGraph, wanted: Wanted) -> tuple[Collection[str], Sequenc
     return foreign, others
 
 
+def _left(
+    others: Iterable[tuple[Layer, tuple[str, ...], bool]],
+    there: DeviceGraph,
+    wanted: DeviceGraph,
+    verdicts: Mapping[str, Verdict],
+) -> Collection[str]:
+    """Find what nobody asked for and nobody speaks against.
+
+    That is what somebody put into something that was wanted for its own sake, with nothing in it, or into a file that
+    is used as a disk; and what can be seen of something that will be seen whole once the rest it stands on is active.
+    """
+    unseen = {each: wanted[id_] for id_ in verdicts if verdicts[id_].fate is Fate.UNSEEN for each in wanted.on(id_)}
+    left: set[str] = set()
+
+    def is_free(support: str) -> bool:
+        verdict = verdicts.get(support)
+        is_kept = verdict is not None and verdict.fate.stays and not isinstance(there[support], Disk)
+        return support in left or (is_kept and support in wanted and not wanted.standing_on(support))
+
+    def is_used_file(layer: Layer, on: tuple[str, ...]) -> bool:
+        return (
+            layer.ephemeral
+            and layer.mark() is not None
+            and all(there[each].mark() is None and not isinstance(there[each], Disk) for each in on)
+            and all(each in left or ((verdict := verdicts.get(each)) is not None and verdict.fate.stays) for each in on)
+        )
+
+    def is_seen_in_part(layer: Layer, on: tuple[str, ...]) -> bool:
+        wholes = [unseen[each] for each in on if each in unseen]
+        return len(wholes) == len(on) and all(
+            type(each) is type(layer) and set(on) < set(wanted.on(each.id)) for each in wholes
+        )
+
+    for layer, on, is_partly_outside in others:
+        if layer.id in wanted or not on or is_partly_outside:
+            continue
+        if all(map(is_free, on)) or is_used_file(layer, on) or is_seen_in_part(layer, on):
+            left.add(layer.id)
+    return left
+
+
 def _fate_of_what_is_not_there(
     layer: Layer, supports: Sequence[str], there: DeviceGraph, verdicts: Mapping[str, Verdict]
 ) -> tuple[Fate, str]:
@@ -153,39 +208,61 @@ def _wanted_fate(
     if isinstance(layer, Disk):
         return Fate.KEPT, "it is the disk itself"
     on = there.on(layer.id)
-    if _lacks_members(layer, supports, present, on, verdicts) and layer.id not in {*distrusted, *replace}:
-        stands = ", ".join(on)
-        return Fate.PARTIAL, f"it is {present.health}, and stands on {stands} only, wanted on {', '.join(supports)}"
-    for support in supports:
-        if not verdicts[support].fate.stays:
-            return Fate.REPLACED, f"{support} below it is {verdicts[support].fate}"
-    if on != supports:
-        stands = ", ".join(on) or "nothing"
-        return Fate.REPLACED, f"it stands on {stands}, wanted on {', '.join(supports)}"
-    if type(present) is not type(layer):
-        return Fate.REPLACED, f"it is a {present.kind}, wanted a {layer.kind}"
+    unseen = next((each for each in supports if verdicts[each].fate is Fate.UNSEEN), None)
+    if unseen is not None:
+        return Fate.UNSEEN, f"{unseen} must be active before it can be told whether this is as wanted"
+    if set(on) < set(supports) and all(verdicts[each].fate.stays for each in on):
+        asleep = next((each for each in supports if each not in on and _hides(each, there, verdicts)), None)
+        if asleep is not None:
+            return Fate.UNSEEN, f"{asleep} must be active before it can be told whether this is whole"
+        if _lacks_members(layer, present, on) and layer.id not in {*distrusted, *replace}:
+            stands = ", ".join(on)
+            return Fate.PARTIAL, f"it is {present.health}, and stands on {stands} only, wanted on {', '.join(supports)}"
+    if fault := _fault(layer, supports, present, on, verdicts):
+        return Fate.REPLACED, fault
     if layer.id in replace:
         return Fate.REPLACED, replace[layer.id]
-    if layer.id in distrusted:
-        return Fate.REPLACED, "an earlier run was stopped while it was making this"
+    if distrusted and (doubt := _doubt(layer, supports, there, distrusted)):
+        return Fate.REPLACED, doubt
     mismatches = layer.mismatches(present)
     if mismatches:
         return Fate.CHANGED, "; ".join(str(each) for each in mismatches)
     return Fate.KEPT, "it is as wanted"
 
 
-def _lacks_members(
-    layer: Layer, supports: Sequence[str], present: Layer, on: Sequence[str], verdicts: Mapping[str, Verdict]
-) -> bool:
+def _fault(
+    layer: Layer,
+    supports: tuple[str, ...],
+    present: Layer,
+    on: Sequence[str],
+    verdicts: Mapping[str, Verdict],
+) -> str:
+    """Say why it is another thing than what is wanted, whatever is wished of it; empty if it is not."""
+    for support in supports:
+        if not verdicts[support].fate.stays:
+            return f"{support} below it is {verdicts[support].fate}"
+    if on != supports:
+        stands = ", ".join(on) or "nothing"
+        return f"it stands on {stands}, wanted on {', '.join(supports)}"
+    return "" if type(present) is type(layer) else f"it is a {present.kind}, wanted a {layer.kind}"
+
+
+def _doubt(layer: Layer, supports: Sequence[str], there: DeviceGraph, distrusted: Collection[str]) -> str:
+    """Say why something is not to be trusted because a run was stopped; empty if it is.
+
+    A part of what stays is whole as soon as it is there; but what is in it may still be what was there before.
+    """
+    if there.container(layer) is not None:
+        return ""
+    if layer.id in distrusted:
+        return "an earlier run was stopped while it was at work on this"
+    below = None if layer.ephemeral else next((each for each in supports if each in distrusted), None)
+    return f"an earlier run was stopped while it was at work on {below} below it" if below else ""
+
+
+def _lacks_members(layer: Layer, present: Layer, on: Sequence[str]) -> bool:
     """Whether what is there is the very thing that is wanted, short of members that are missing."""
-    return (
-        not present.health.satisfies
-        and bool(on)
-        and set(on) < set(supports)
-        and type(present) is type(layer)
-        and all(verdicts[each].fate.stays for each in on)
-        and not layer.mismatches(present)
-    )
+    return not present.health.satisfies and bool(on) and type(present) is type(layer) and not layer.mismatches(present)
 
 
 def _hides(support: str, there: DeviceGraph, verdicts: Mapping[str, Verdict]) -> bool:
@@ -226,17 +303,13 @@ def clashes(found: Difference, there: DeviceGraph) -> Mapping[str, str]:
     caught: dict[str, str] = {}
     for device in there.crowded():
         standing = there.standing_on(device.id) if device.mark() is not None else ()
-        contents = [each for each in standing if _is_content(there[each])]
+        contents = [each for each in standing if is_content(there[each])]
         fates = {each: fate for each in contents if (fate := found.fate(each))}
         goes = next((each for each, fate in fates.items() if fate.removes), None)
         for each, fate in fates.items() if goes is not None else ():
             if fate.stays:
                 caught.setdefault(each, f"it shares {device.id} with {goes}, which goes")
     return caught
-
-
-def _is_content(layer: Layer) -> bool:
-    return layer.part_of is None and not layer.ephemeral
 
 
 def _change_containers(said: Mapping[str, Sequence[str]], there: DeviceGraph, verdicts: dict[str, Verdict]) -> None:
@@ -277,6 +350,7 @@ def shortcomings(
     With `only` it is what a plan of these verbs would be expected to reach.
     """
     found: list[Shortcoming] = []
+    there = told_apart(there, wanted)
     for id_, verdict in difference(there, wanted, distrusted=distrusted).verdicts.items():
         if only_use(only) and not _is_of_use(id_, verdict, wanted, only):
             continue

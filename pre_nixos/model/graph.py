@@ -204,6 +204,13 @@ class DeviceGraph:
         found = {each.id: each for support in below for each in self.devices(support)}
         return list(found.values())
 
+    def found_at(self, layer: Layer) -> str:
+        """Give the path by which a layer, or else the very device it is on, is found at every boot; empty if none."""
+        below = self.under(layer)
+        if layer.found_at() or layer.mark() is not None or len(below) != 1:
+            return layer.found_at()
+        return self.found_at(below[0])
+
     def called(self, layer: Layer) -> str:
         """Name a layer so that a person finds it: a part with its container, or with what a nameless one stands on."""
         if layer.part_of is None:
@@ -240,12 +247,23 @@ class DeviceGraph:
             places[layer.id] = _Place(layer, supports)
         return self._of(places)
 
+    def renamed(self, ids: Mapping[str, str]) -> DeviceGraph:
+        """Give the graph with other ids for some of its layers."""
+        places: dict[str, _Place] = {}
+        for each, its in self._places.items():
+            layer = msgspec.structs.replace(its.layer, id=ids[each]) if each in ids else its.layer
+            on = its.on if ids.keys().isdisjoint(its.on) else tuple(sorted(ids.get(below, below) for below in its.on))
+            places[layer.id] = _Place(layer, on)
+        return self._of(places)
+
     def with_each(self, change: Callable[[Layer], Layer]) -> DeviceGraph:
         """Give the graph with every layer changed, in nothing that makes its id, nor in whether it offers a device."""
-        places = {
-            each: _Place(change(its.layer), its.on, its.above, its.disks, its.depth)
-            for each, its in self._places.items()
-        }
+        shared = self._has_above and self._has_disks  # then nothing will be written into a place any more
+        places: dict[str, _Place] = {}
+        for each, its in self._places.items():
+            layer = change(its.layer)
+            same = shared and layer is its.layer
+            places[each] = its if same else _Place(layer, its.on, its.above, its.disks, its.depth)
         return self._of(places, has_above=self._has_above, has_disks=self._has_disks)
 
     def wishes(self) -> Mapping[str, tuple[dict[str, object], tuple[str, ...]]]:

@@ -20,7 +20,9 @@ def growth(id: str, before: DeviceGraph, after: DeviceGraph) -> Iterator[Step]: 
     """
     for each in after.standing_on(id):
         was, layer = before.get(each), after[each]
-        if was is None or layer.ephemeral or type(was) is not type(layer) or was.state is State.INACTIVE:
+        if was is None or layer.ephemeral or type(was) is not type(layer):
+            continue
+        if was.state is State.INACTIVE and layer.mark() is not None:
             continue
         if before.on(each) != after.on(each) or layer.mismatches(was):
             continue

@@ -13,7 +13,7 @@ from pre_nixos.model.graph import DeviceGraph
 from pre_nixos.model.layer import Disk, Layer, State, Unrecognised
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from pre_nixos.model.device import BlockDevice
 
@@ -77,10 +77,32 @@ def shared(id: str) -> bool:  # noqa: A002 - it is an id
     return TWIN in id or id == "disk:unidentified"
 
 
+def plain_id(id_: str, on: Sequence[str]) -> str:
+    """Give the id a layer would have if it shared it with nobody, but for what is below it."""
+    base = f"{on[0]}/" if len(on) == 1 and id_.startswith(f"{on[0]}/") else ""
+    return base + id_.removeprefix(base).partition(TWIN)[0]
+
+
 def assemble(entries: Sequence[tuple[Layer, tuple[int, ...]]]) -> DeviceGraph:
     """Make a graph of layers, each with the positions of those it stands on, and give every layer its id."""
     order = _order(entries)
     return _build(order, entries, _identified(order, entries))
+
+
+def translated(graph: DeviceGraph, say: Callable[[Layer], Layer | None]) -> Mapping[str, tuple[Layer, tuple[int, ...]]]:
+    """Give what to make a graph of once more, each layer said otherwise, by the ids they have in this one.
+
+    What nothing is said for is left out, with all that stands on it.
+    """
+    found: dict[str, tuple[Layer, tuple[int, ...]]] = {}
+    positions: dict[str, int] = {}
+    for layer in graph.layers():
+        on = graph.on(layer.id)
+        said = say(layer)
+        if said is not None and all(each in positions for each in on):
+            positions[layer.id] = len(positions)
+            found[layer.id] = (said, tuple(positions[each] for each in on))
+    return found
 
 
 def identify(entries: Sequence[tuple[Layer, tuple[int, ...]]]) -> Sequence[str]:

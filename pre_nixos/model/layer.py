@@ -9,7 +9,7 @@ import msgspec
 
 from pre_nixos.model.data import Data
 from pre_nixos.model.device import BlockDevice
-from pre_nixos.model.size import Exact, Rest, Share
+from pre_nixos.model.size import Exact, Rest, Share, told_apart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -169,6 +169,23 @@ class Layer(Data, tag_field="kind"):
         """Say by which sysfs attributes the device it offers is known (`*` is any value); None if it offers none."""
         return None
 
+    def found_at(self) -> str:
+        """Give the path below /dev by which it, or the device it offers, is found at every boot; empty if none is."""
+        return ""
+
+    def reached_by(self) -> frozenset[str]:
+        """Give the paths below /dev that lead to the device it offers, or may at any moment."""
+        return frozenset(self.device.links if self.device is not None else ())
+
+    def unfit(self, below: Sequence[Layer]) -> str:
+        """Say why it cannot be wanted on these, what to put it on included; empty if it can be.
+
+        That a part needs its container, and what is neither a part nor ephemeral a device of its own, need not be said;
+        nor that each of several it gathers is one.
+        """
+        del below
+        return ""
+
     def usable(self, below: Sequence[int]) -> int | None:
         """Give a lower bound of the bytes it offers, on devices of these sizes; None if it offers no space."""
         del below
@@ -183,10 +200,30 @@ class Layer(Data, tag_field="kind"):
         del root
         return self
 
+    def seen_from(self, root: str) -> Self | None:
+        """Give what somebody would say of it who describes the system whose root is this directory; None for nothing.
+
+        Only what was found is asked: it has more to it than anybody would have asked for.
+        """
+        del root
+        return self
+
     def grown(self, graph: DeviceGraph) -> Sequence[Step]:
         """Give the steps by which it takes all of a device that has grown below it; none if nothing is to be done."""
         del graph
         return ()
+
+    def borrows(self, graph: DeviceGraph) -> bool:
+        """Whether room for what is written to its device is taken from others, as in a pool or a copy-on-write store.
+
+        What is on it is not cleared away where it goes itself: that would only take from those that stay.
+        """
+        del graph
+        return False
+
+    def holds_nothing(self) -> bool:
+        """Whether nothing can be read of the device it offers any more, by anybody: then there is nothing to lose."""
+        return False
 
     def arrange(self, space: int, parts: Sequence[Layer]) -> Sequence[Layer]:
         """Resolve the sizes of its parts, given the bytes it has for them. Raises ValueError with the arithmetic."""
@@ -201,8 +238,23 @@ class Layer(Data, tag_field="kind"):
                 continue
             mine, its = getattr(self, field), getattr(there, field)
             if mine is not None and mine != its:
-                found.append(Mismatch(field=field, there=_plain(its), wanted=_plain(mine)))
+                said, asked = told_apart(_plain(its), _plain(mine), its, mine)
+                found.append(Mismatch(field=field, there=said, wanted=asked))
         return tuple(found)
+
+
+AT = "at:"
+"""What a directory begins with among the names that only one thing can have."""
+
+
+def holding(name: str) -> str:
+    """Say of what has a name that only one thing can have, that it has it."""
+    return f"is mounted at {name.removeprefix(AT)}" if name.startswith(AT) else f"has the name {bare(name)}"
+
+
+def bare(name: str) -> str:
+    """Give a name that only one thing can have as people know it."""
+    return name.partition(":")[2] or name
 
 
 def _plain(value: object) -> str:
@@ -234,6 +286,18 @@ class Disk(Layer, tag="disk"):
     def mark(self) -> Mapping[str, str] | None:
         """A disk is where the search begins."""
         return {}
+
+    def found_at(self) -> str:
+        """The link with its serial number or its WWN, if there is one, or else that of the place it is plugged in at.
+
+        Other links may be named after what is on it, and go with that.
+        """
+        own = [each for each in (self.serial, (self.wwn or "").rpartition(".")[2]) if each]
+        for lasting in ("/dev/disk/by-id/", "/dev/disk/by-path/"):
+            links = [each for each in (self.device.links if self.device else ()) if each.startswith(lasting)]
+            if links:
+                return min(links, key=lambda link: ([each not in link for each in own], link))
+        return ""
 
     def usable(self, below: Sequence[int]) -> int | None:
         """All of it."""

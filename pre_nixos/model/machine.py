@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from pre_nixos.model.data import Data
+from pre_nixos.model.draft import InvalidLayout
 from pre_nixos.model.graph import DeviceGraph
 from pre_nixos.model.layer import Disk
 from pre_nixos.model.size import human, parse_bytes
+from pre_nixos.model.twins import told_apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from pre_nixos.model.draft import Wanted
 
 BY_ID = "/dev/disk/by-id/"
 REMOVABLE_TRANSPORTS = frozenset({"usb", "mmc", "virtual"})
 
 
-class NoSuchDisks(ValueError):
-    """The disks a policy needs are not there; says which are."""
+class NoSuchDisks(InvalidLayout):
+    """The disks that are needed are not there; says which are."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__([problem])
 
 
 class BootMedium(Data):
@@ -41,12 +50,24 @@ class Machine(Data):
     boot_medium: BootMedium = BootMedium()
     unfinished: tuple[str, ...] = ()
     """Ids of layers that an earlier run had begun to make or change when it was stopped: not to be trusted."""
+    leaving: tuple[str, ...] = ()
+    """Ids of those of them that it had begun to remove: what is in them may be whole yet."""
     erased: tuple[str, ...] = ()
     """Ids of disks that a run which was stopped had erased already."""
     erased_for: str = ""
     """What that run was for, as a digest."""
     remarks: tuple[str, ...] = ()
     """What a person should know of how this was found out: a tool that is missing, a device that did not answer."""
+
+    @property
+    def suspects(self) -> frozenset[str]:
+        """What of that nobody uses: who mounts something, or swaps to it, has seen to it that it is whole."""
+        graph = self.graph
+        return frozenset(
+            each
+            for each in self.unfinished
+            if each not in graph or not any(graph[above].ephemeral for above in graph.above(each))
+        )
 
     @property
     def disks(self) -> Disks:
@@ -57,6 +78,11 @@ class Machine(Data):
     def all_disks(self) -> Disks:
         """Every disk, for those that are named."""
         return Disks(machine=self, chosen=tuple(self.graph.of(Disk)))
+
+    def against(self, wanted: Wanted) -> Machine:
+        """Give it to be compared with what is wanted: of things that share an id, the one that is meant has it."""
+        graph = told_apart(self.graph, wanted)
+        return self if graph is self.graph else msgspec.structs.replace(self, graph=graph)
 
     def may_take(self, disk: Disk) -> bool:
         """Whether a policy may take this disk without its having been named."""
@@ -137,6 +163,8 @@ class Disks:
         Raises InvalidLayout with every name that does not. The kernel's names are no names: another disk may have them
         tomorrow.
         """
+        if isinstance(names, str):
+            raise TypeError(f"names are a list, also of one: write named([{names!r}])")
         problems: list[str] = []
         chosen: dict[str, Disk] = {}
         for name in names:
@@ -149,8 +177,6 @@ class Disks:
                 problems.append(self._unknown(name))
         if problems:
             there = [f"  {each.title}, {human(_size(each))}: {each.id}" for each in self._chosen]
-            from pre_nixos.model.draft import InvalidLayout  # which only those need who gave a wrong name
-
             raise InvalidLayout([*problems, "\n".join(["The disks of this machine:", *(there or ["  none"])])])
         return Disks(machine=self._machine, chosen=tuple(chosen.values()), so_far=self._so_far)
 
@@ -161,25 +187,27 @@ class Disks:
         return f"there is no disk {name!r}"
 
     def exactly(self, count: int) -> Disks:
-        """Insist on so many, or say which disks there are."""
+        """Insist on so many. Raises NoSuchDisks, an InvalidLayout, which says which disks there are."""
         if len(self._chosen) == count:
             return self
-        raise NoSuchDisks(self._complain(f"exactly {count}"))
+        raise NoSuchDisks(self._complain("exactly", count))
 
     def some(self, at_least: int = 1) -> Disks:
-        """Insist on at least so many, or say which disks there are."""
+        """Insist on at least so many. Raises NoSuchDisks, an InvalidLayout, which says which disks there are."""
         if len(self._chosen) >= at_least:
             return self
-        raise NoSuchDisks(self._complain(f"at least {at_least}"))
+        raise NoSuchDisks(self._complain("at least", at_least))
 
-    def _complain(self, wanted: str) -> str:
+    def _complain(self, how: str, count: int) -> str:
         asked = f" with {self._so_far}" if self._so_far else ""
         listed = [
             f"  {each.title}, {human(_size(each))}" + ("" if self._machine.may_take(each) else " (taken only if named)")
             for each in self._machine.graph.of(Disk)
         ]
         there = "\n".join(listed) if listed else "  none"
-        return f"This needs {wanted} disks{asked}, and {len(self._chosen)} fit. The disks of this machine:\n{there}"
+        wanted = f"{how} {count} disk{'' if count == 1 else 's'}{asked}"
+        fit = {0: "none fits", 1: "1 fits"}.get(len(self._chosen), f"{len(self._chosen)} fit")
+        return f"This needs {wanted}, and {fit}. The disks of this machine:\n{there}"
 
 
 def _size(disk: Disk) -> int:

@@ -48,15 +48,33 @@ class Plan(Data):
     @property
     def looks_again(self) -> bool:
         """Whether something can be told only after part of it is done; what follows then needs no less consent."""
-        return any(verdict.fate is Fate.UNSEEN for verdict in self.reasons.values())
+        # Nothing comes to light by what only ends a use.
+        return Verb.ACTIVATE in self.only and any(each.fate is Fate.UNSEEN for each in self.reasons.values())
 
     @property
     def is_harmless(self) -> bool:
         """Whether it is only about what is in use: then it cannot lose anything, unless by what is wanted to be run."""
         return only_use(self.only)
 
+    def meant(self, word: str) -> Sequence[str]:
+        """Find the layers the plan speaks of by an id, by how ids end, or else by what is anywhere in them."""
+        if word in self.reasons:
+            return [word]
+        ending = [each for each in self.reasons if each.endswith((f"/{word}", f":{word}"))]
+        return ending or [each for each in self.reasons if word in each]
+
     def explain(self, layer: str) -> str:
-        """Say what becomes of a layer and why. Raises KeyError for one the plan does not speak of."""
+        """Say what becomes of a layer, or of all that are meant by a part of an id, and why.
+
+        Raises LookupError, with all the layers the plan speaks of, if it is none of them.
+        """
+        found = self.meant(layer)
+        if not found:
+            there = ", ".join(self.reasons) or "none at all"
+            raise LookupError(f"this plan does not speak of a layer {layer!r}; it speaks of: {there}")
+        return "\n".join(self._explained(each) for each in found)
+
+    def _explained(self, layer: str) -> str:
         verdict = self.reasons[layer]
         acts = [action.summary for action in self.actions if action.target == layer or layer in action.destroys]
         return f"{layer}: {verdict.fate}, because {verdict.why}." + "".join(f"\n  {each}" for each in acts)
@@ -102,6 +120,8 @@ def consent_digest(wanted: Wanted, losses: Mapping[str, Sequence[Layer]], only: 
     }
     if wanted.scripts:
         rest["scripts"] = wanted.scripts
+    if wanted.engine is not None:
+        rest["engine"] = wanted.engine
     beginning = msgspec.json.encode(rest, order="deterministic").removesuffix(b"}")
     return _digest(chain([beginning, b',"wanted":'], _written(wanted.graph), [b"}"]))
 
@@ -164,9 +184,11 @@ def after(action: Action, graph: DeviceGraph, wanted: DeviceGraph) -> DeviceGrap
                 raise BrokenPlan(f"{target} cannot be erased: {graph.standing_on(target)[0]} is still on it")
             return graph
         case Verb.FORMAT:
-            if target in graph:
-                raise BrokenPlan(f"{target} cannot be made: it is already there")
-            return graph.plus(_made(target, graph, wanted))
+            there = [each for each in (target, *action.makes) if each in graph]
+            if there:
+                raise BrokenPlan(f"{there[0]} cannot be made: it is already there")
+            made = graph.plus(_made(target, graph, wanted))
+            return made.plus((wanted[each], wanted.on(each)) for each in action.makes)
         case Verb.ACTIVATE:
             return graph.plus(_activated(target, graph, wanted))
         case Verb.MODIFY:

@@ -89,17 +89,34 @@ def parse_size(text: str) -> Size:
 
 
 def as_size(size: Size | str | int) -> Size:
-    """Take a size in any of the forms an author may write it."""
+    """Take a size in any of the forms an author may write it; a plain number is so many bytes.
+
+    Raises ValueError for words that are no size, and TypeError for what is neither words, a number nor a size.
+    """
     if isinstance(size, str):
         return parse_size(size)
-    return Exact(bytes=size) if isinstance(size, int) else size
+    if isinstance(size, int) and not isinstance(size, bool):
+        if size <= 0:
+            raise ValueError(f"{size} is not a size; write so many bytes, or for example 512M, 50GiB or 400GB")
+        return Exact(bytes=size)
+    if isinstance(size, Exact | Share | Rest):
+        return size
+    raise TypeError(f"{size!r} is not a size; write for example '50GiB', '20%', 'rest', a number of bytes, or Rest()")
 
 
-def exact_bytes(size: Size | str | None) -> int:
+def exact_bytes(size: Size | str | int | None) -> int:
     """Give the bytes of a size that was resolved; anything else is a programming error."""
     if isinstance(size, Exact):
         return size.bytes
     raise TypeError(f"this size was never resolved to bytes: {size!r}")
+
+
+def told_apart(there: str, wanted: str, *sizes: object) -> tuple[str, str]:
+    """Give what is said of two sizes; to the byte, if they differ by less than is said of them otherwise."""
+    if there != wanted or not all(isinstance(each, Exact | int) for each in sizes):
+        return there, wanted
+    first, second = (each.bytes if isinstance(each, Exact) else each for each in sizes)
+    return f"{first} bytes", f"{second} bytes"
 
 
 def human(count: int) -> str:

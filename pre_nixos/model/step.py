@@ -69,6 +69,16 @@ class Run(Data, tag="run", tag_field="step"):
     """A secret among the words becomes the path of a file in memory that only this program has open."""
     stdin: str | Secret | None = None
     timeout: float = 300.0
+    aloud: bool = False
+    """Whether what it says is told while it runs: it does many things, and takes long."""
+    ends: Node | None = None
+    """The device among the words that it is to bring to an end: once that is gone its work is done, whatever its
+    status."""
+
+    def __post_init__(self) -> None:
+        """A command line is words. Raises TypeError for one that is a single string, which is no word list."""
+        if isinstance(self.argv, str):
+            raise TypeError(f"argv is a tuple of words, and never one string: write argv={tuple(self.argv.split())!r}")
 
 
 class WriteTable(Data, tag="write-table", tag_field="step"):
@@ -86,6 +96,8 @@ class Zero(Data, tag="zero", tag_field="step"):
 
     target: Node
     ranges: tuple[Range, ...]
+    added: bool = False
+    """Whether the ranges are what the device has just grown by: nobody who uses it reaches there yet, so they may."""
 
 
 class Discard(Data, tag="discard", tag_field="step"):
@@ -115,6 +127,38 @@ class RequireClear(Data, tag="require-clear", tag_field="step"):
     ranges: tuple[Range, ...]
 
 
+class RequireSize(Data, tag="require-size", tag_field="step"):
+    """Refuse unless the device has this many bytes: where it ends now is what the steps after it go by."""
+
+    target: Node
+    size: int
+
+
+class RequireRoom(Data, tag="require-room", tag_field="step"):
+    """Refuse unless a file of so many bytes has room in the place of the one at this path, before that goes."""
+
+    path: str
+    size: int
+
+
+class RequireLink(Data, tag="require-link", tag_field="step"):
+    """Refuse unless this path leads to the device, for somebody else who finds it by nothing else."""
+
+    target: Node
+    path: str
+
+
+class RequireUnclaimed(Data, tag="require-unclaimed", tag_field="step"):
+    """Refuse if a device is where somebody else will take it for theirs, or anything is mounted where they unmount."""
+
+    paths: tuple[str, ...] = ()
+    """Paths below /dev, each with all that is below it."""
+    directories: tuple[str, ...] = ()
+    """Directories, each with all that is below it."""
+    apart: tuple[str, ...] = ()
+    """Where something may be mounted all the same."""
+
+
 class Await(Data, tag="await", tag_field="step"):
     """Wait, for so long, until the device is there (and udev has finished with it) or is gone."""
 
@@ -129,6 +173,9 @@ class SetAttribute(Data, tag="set-attribute", tag_field="step"):
     target: Node
     attribute: str
     value: str
+    instead_of: tuple[str, ...] = ()
+    """What it must read as for anything to be written, for what changes by itself between plan and step; with nothing
+    here it is written in any case."""
 
 
 class WriteFile(Data, tag="write-file", tag_field="step"):
@@ -227,6 +274,10 @@ Step: TypeAlias = (
     | RequireBlank
     | RequireFree
     | RequireClear
+    | RequireSize
+    | RequireRoom
+    | RequireLink
+    | RequireUnclaimed
     | Await
     | SetAttribute
     | WriteFile
@@ -246,6 +297,15 @@ def secrets_in(step: Step) -> tuple[Secret, ...]:
     if not isinstance(step, Run):
         return ()
     return tuple(each for each in (step.stdin, *step.argv) if isinstance(each, Secret))
+
+
+def programs_in(step: Step) -> tuple[str, ...]:
+    """Name the programs a step starts, also the one that is started with more in its environment."""
+    if not isinstance(step, Run):
+        return ()
+    first, *words = (str(each) for each in step.argv)
+    further = next((each for each in words if "=" not in each), None) if first == "env" else None
+    return (first,) if further is None else (first, further)
 
 
 def nodes_in(step: Step) -> tuple[str, ...]:
