@@ -6,9 +6,11 @@ The built-in backends come in through it too.
 from pre_nixos.hooks import specs as hooks
 from pre_nixos.hooks.fragment import Fragment
 from pre_nixos.hooks.marks import for_kind, for_type, implements
+from pre_nixos.hooks.options import REMARKS, Default, Lines, Package
 from pre_nixos.hooks.sheet import Sheet
 from pre_nixos.hooks.specs import Backend, Options, Policy
 from pre_nixos.host.api import Reader
+from pre_nixos.host.pieces import Pieces
 from pre_nixos.host.questions import (
     BlockNode,
     Command,
@@ -31,6 +33,7 @@ from pre_nixos.model.graph import DeviceGraph
 from pre_nixos.model.growth import growth
 from pre_nixos.model.identity import Found, Ref
 from pre_nixos.model.layer import (
+    AT,
     Disk,
     Fact,
     Health,
@@ -65,6 +68,10 @@ from pre_nixos.model.step import (
     RequireBlank,
     RequireClear,
     RequireFree,
+    RequireLink,
+    RequireRoom,
+    RequireSize,
+    RequireUnclaimed,
     Run,
     Secret,
     SetAttribute,
@@ -79,8 +86,10 @@ from pre_nixos.model.step import (
 )
 
 __all__ = [
+    "AT",
     "HEAD",
     "MIB",
+    "REMARKS",
     "TAIL",
     "WINDOW",
     "WINDOWS",
@@ -93,6 +102,7 @@ __all__ = [
     "Command",
     "Content",
     "Data",
+    "Default",
     "Detach",
     "DeviceGraph",
     "Discard",
@@ -109,6 +119,7 @@ __all__ = [
     "How",
     "InvalidLayout",
     "Layer",
+    "Lines",
     "ListDirectory",
     "Machine",
     "MakeDirectory",
@@ -121,7 +132,9 @@ __all__ = [
     "Node",
     "Objection",
     "Options",
+    "Package",
     "Passing",
+    "Pieces",
     "Plan",
     "Policy",
     "Ran",
@@ -135,6 +148,10 @@ __all__ = [
     "RequireBlank",
     "RequireClear",
     "RequireFree",
+    "RequireLink",
+    "RequireRoom",
+    "RequireSize",
+    "RequireUnclaimed",
     "Rest",
     "Run",
     "Secret",

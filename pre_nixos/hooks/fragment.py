@@ -34,8 +34,8 @@ class Book(Protocol):
         """Give a handle for what has a name, or for what that stands on, whoever describes it."""
         ...
 
-    def described(self, name: str) -> bool:
-        """Tell whether anything in the layout has a name."""
+    def described(self, name: str) -> Layer | None:
+        """Give what has a name in the layout; none the first time it is read."""
         ...
 
     def ask(self, type_: str, fragment: Fragment, on: Sequence[Handle]) -> None:
@@ -237,8 +237,8 @@ class Fragment:
         """
         return self._book.having(name, self.path, below=below)
 
-    def described(self, name: str) -> bool:
-        """Tell whether anything in the layout has a name; the second time it is read, that is known."""
+    def described(self, name: str) -> Layer | None:
+        """Give what has a name anywhere in the layout, as it was read the first time; then it is never known."""
         return self._book.described(name)
 
     def content(self, on: Handle, key: str = "content") -> None:
@@ -273,9 +273,11 @@ class Fragment:
         for each in self._children.values():
             each.close()
 
-    def pass_over(self) -> None:
-        """Take everything in here as known: nobody reads it."""
+    def pass_over(self) -> Sequence[str]:
+        """Take everything in here as known, and give the keys of what nobody read."""
+        unread = sorted(key for key, value in self._table.items() if key not in self._known and value is not None)
         self._known.update(self._table)
+        return [each for each in unread if not each.startswith("_")]
 
     def value(self, key: str) -> object:
         """Give whatever is at a key."""

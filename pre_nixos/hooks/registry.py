@@ -97,9 +97,20 @@ class Registry:
                         f"plugin {name} marks its {caller.name} as a wrapper or to be first or last; "
                         "what the plan shows is what runs, so no hook may come around another"
                     )
-        declare = getattr(plugin, "backend", None)
+        # What its author calls the function is theirs; the mark says what it is.
+        marked = (function for owner, function in self.everyone(specs.backend) if owner == name)
+        declare: Callable[[], object] | None = next(marked, getattr(plugin, "backend", None))
         if declare is not None:
-            self._own(name, declare())
+            self._own(name, self._declared(name, declare))
+
+    def _declared(self, name: str, declare: Callable[[], object]) -> specs.Backend:
+        try:
+            backend = declare()
+        except Exception as error:
+            raise PluginError(f"plugin {name} failed in backend: {type(error).__name__}: {error}") from error
+        if not isinstance(backend, specs.Backend):
+            raise PluginError(f"plugin {name} answers backend with {backend!r}: return Backend(kinds=[...])")
+        return backend
 
     def _own(self, name: str, backend: specs.Backend) -> None:
         if backend.api != specs.API:
@@ -133,9 +144,19 @@ class Registry:
                     raise PluginError(f"plugin {plugin} answers {spec.__name__} for no kind: mark it @for_kind")
                 kind = kind_of(cls)
                 if self.owners.get(kind) != plugin:
-                    owner = self.owners.get(kind, "nobody")
-                    raise PluginError(f"plugin {plugin} answers {spec.__name__} for {kind}, which {owner} owns")
+                    raise PluginError(
+                        f"plugin {plugin} answers {spec.__name__} for {kind}, which {self._who_owns(plugin, cls)}"
+                    )
                 yield spec.__name__, kind, plugin, function
+
+    def _who_owns(self, plugin: str, cls: type[Layer]) -> str:
+        owner = self.owners.get(kind_of(cls))
+        if owner is not None:
+            return f"{owner} owns"
+        listed = f"Backend(kinds=[{cls.__name__}])"
+        if plugin in self.tools:
+            return f"nobody owns: its backend() must list it, {listed}"
+        return f"nobody owns: it has no backend() marked @implements(hooks.backend), which must return {listed}"
 
     def _reading_hooks(self) -> Iterator[tuple[str, tuple[str, Callable[..., Any]]]]:
         for spec in specs.READING:

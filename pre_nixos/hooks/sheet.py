@@ -36,6 +36,10 @@ class Sheet(Protocol):
         """Say that layers are part of what another one says of itself, such as the partitions of a table."""
         ...
 
+    def omits(self, layer: Layer, what: str) -> None:
+        """Say that something of a layer that is written is not, such as a setting."""
+        ...
+
     def holder(self, layer: Layer) -> str:
         """Name the disk a layer stands on as layouts do, such as `disk-main`; empty if it stands on something else."""
         ...

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import pluggy
 
 from pre_nixos.model.data import Data
+from pre_nixos.model.layer import Layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,14 +19,16 @@ if TYPE_CHECKING:
     from pre_nixos.hooks.fragment import Fragment
     from pre_nixos.hooks.sheet import Sheet
     from pre_nixos.host.api import Reader
+    from pre_nixos.host.pieces import Pieces
     from pre_nixos.model.action import Action, Objection, Replace
     from pre_nixos.model.device import BlockDevice
     from pre_nixos.model.draft import Handle, Wanted
     from pre_nixos.model.graph import DeviceGraph
     from pre_nixos.model.identity import Found
-    from pre_nixos.model.layer import Layer
     from pre_nixos.model.machine import Machine
     from pre_nixos.model.plan import Plan
+
+T = TypeVar("T")
 
 PROJECT = "pre_nixos"
 API = 1
@@ -56,12 +59,35 @@ class Backend:
         of other owners may have. What is refused says why, and gives way to whoever owns it.
         """
         self.api = api
-        self.kinds = tuple(kinds)
-        self.tools = tuple(tools)
-        self.disko_types = tuple(disko_types)
-        self.disko_sections = tuple(disko_sections)
-        self.disko_keys = tuple(disko_keys)
+        self.kinds = _several("kinds", kinds)
+        unfit = [each for each in self.kinds if not _is_kind(each)]
+        if unfit:
+            raise TypeError(f"kinds are classes, each a Layer, and {unfit[0]!r} is none: write kinds=[Vault]")
+        self.tools = _words("tools", tools)
+        self.disko_types = _words("disko_types", disko_types)
+        self.disko_sections = _words("disko_sections", disko_sections)
+        self.disko_keys = _words("disko_keys", disko_keys)
         self.disko_refused = dict(disko_refused)
+
+
+def _is_kind(thing: object) -> bool:
+    return isinstance(thing, type) and issubclass(thing, Layer)
+
+
+def _several(field: str, given: Iterable[T]) -> tuple[T, ...]:
+    """Take what is several; a word is not, although it could be gone through letter by letter."""
+    if isinstance(given, str) or not hasattr(given, "__iter__"):
+        one = given.__name__ if isinstance(given, type) else repr(given)
+        raise TypeError(f"{field} are several, also if it is one: write {field}=[{one}]")
+    return tuple(given)
+
+
+def _words(field: str, given: Iterable[str]) -> tuple[str, ...]:
+    words = _several(field, given)
+    for each in words:
+        if not isinstance(each, str):  # pyright: ignore[reportUnnecessaryIsInstance] - plugins may be untyped
+            raise TypeError(f"{field} are words, and {each!r} is none")
+    return words
 
 
 class Options(Data):
@@ -149,6 +175,16 @@ def objections(plan: Plan) -> Iterable[Objection]:
 
 
 @spec
+def disguise(pieces: Pieces, other: Callable[[str], str]) -> Mapping[int, bytes]:
+    """Say what of the bytes read from one device others may see, so that it still says the same. Pure.
+
+    Asked of every plugin, where a recording is to be shown to others. `other` gives a text, such as a UUID, with
+    what identifies in it replaced. What nobody answers for becomes zeros.
+    """
+    raise NotImplementedError
+
+
+@spec
 def policies() -> Iterable[Policy]:
     """Offer policies, to be chosen by name."""
     raise NotImplementedError
@@ -166,9 +202,15 @@ def to_disko(layer: Layer, sheet: Sheet) -> Mapping[str, object]:
     raise NotImplementedError
 
 
-OWNED: tuple[Callable[..., object], ...] = (format, activate, deactivate, teardown, modify, to_disko)
+@spec
+def nixos_options(layer: Layer, graph: DeviceGraph) -> Mapping[str, object]:
+    """Say what NixOS must be told of a layer, as options in tables. Asked of the owner of its kind. Pure."""
+    raise NotImplementedError
+
+
+OWNED: tuple[Callable[..., object], ...] = (format, activate, deactivate, teardown, modify, to_disko, nixos_options)
 """Asked of the owner of a layer's kind."""
 READING: tuple[Callable[..., object], ...] = (from_disko,)
 """Asked of the owner of a type of layouts."""
-SHARED: tuple[Callable[..., object], ...] = (backend, probe, guard, objections, policies)
+SHARED: tuple[Callable[..., object], ...] = (backend, probe, guard, objections, disguise, policies)
 """Asked of every plugin."""

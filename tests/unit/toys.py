@@ -20,6 +20,7 @@ from pre_nixos.plugin import (
     Found,
     Fragment,
     Handle,
+    InvalidLayout,
     Layer,
     Machine,
     Name,
@@ -71,6 +72,11 @@ class Slot(Layer, tag="toy.slot"):
     part_of = "toy.pool"
     name: Name[str]
     colour: str | None = None
+    lent: Fact[bool] = False
+
+    def borrows(self, graph: DeviceGraph) -> bool:
+        del graph
+        return self.lent
 
     def mark(self) -> Mapping[str, str] | None:
         return {"toy/name": self.name}
@@ -160,6 +166,17 @@ def read_pool(entry: Fragment, on: Sequence[Handle]) -> None:
             each.add([stuff], Use, at=f"{entry.root}{at}")
 
 
+@for_kind(hooks.nixos_options, Slot)
+def slot_options(layer: Slot, graph: DeviceGraph) -> Mapping[str, object]:
+    """Slots have a service each; one that is named so has no words for it."""
+    del graph
+    if layer.name == "unspeakable":
+        raise InvalidLayout([f"{layer.name} cannot be said"])
+    if layer.name == "broken":
+        raise KeyError(layer.name)
+    return {"services": {"toys": {"enable": True, "slots": [layer.name]}}}
+
+
 @implements(hooks.guard)
 def guard(device: BlockDevice, reader: Reader) -> Iterable[Objection]:
     """Object if the world has a file that says so."""
@@ -217,10 +234,10 @@ def remove_pool(layer: Pool, graph: DeviceGraph) -> Sequence[Action]:
 
 @for_kind(hooks.modify, Pool)
 def change_pool(old: Pool, new: Pool, before: DeviceGraph, after: DeviceGraph) -> Sequence[Action] | Replace:
-    del before
     if old.level != new.level:
         return Replace(why="the level of a pool cannot be changed")
-    return _act(Verb.MODIFY, new, after)
+    gone = [each.id for each in before.parts(old) if each.id not in after]
+    return [msgspec.structs.replace(each, destroys=tuple(gone)) for each in _act(Verb.MODIFY, new, after)]
 
 
 @for_kind(hooks.format, Stuff)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import pkgutil
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import pluggy
 import pytest
 
+from pre_nixos import backends
 from pre_nixos.hooks.calls import Calls
 from pre_nixos.hooks.registry import PluginError, Registry
 from pre_nixos.model.identity import Found
 from pre_nixos.model.layer import Disk, Layer
-from pre_nixos.plugin import Action, Backend, DeviceGraph, Draft, Reader, Replace, for_kind, hooks, implements
+from pre_nixos.plugin import Action, Backend, DeviceGraph, Draft, Pieces, Reader, Replace, for_kind, hooks, implements
 from tests.unit.toys import Pool, disk, machine, toys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
 class Thing(Layer, tag="thing"):
@@ -130,3 +133,39 @@ def test_a_registry_tells_what_it_has() -> None:
     assert registry.names == ["toys"]
     assert registry.writers["toy.pool"] == "toys 1.0"
     assert "modify" in registry.implementations("toys")
+
+
+def test_every_plugin_says_what_of_bytes_others_may_see() -> None:
+    class Knows:
+        @staticmethod
+        @implements(hooks.disguise)
+        def disguise(pieces: Pieces, other: Callable[[str], str]) -> Mapping[int, bytes]:
+            return {0: other(pieces.at(0, 4).decode()).encode()}
+
+    class Fails:
+        @staticmethod
+        @implements(hooks.disguise)
+        def disguise(pieces: Pieces, other: Callable[[str], str]) -> Mapping[int, bytes]:
+            del other
+            return {0: pieces[7]}
+
+    pieces = Pieces({0: b"mine"})
+    assert Calls(Registry({"knows": Knows(), "owner": Owner()})).disguise(pieces, str.upper) == [{0: b"MINE"}]
+    with pytest.raises(PluginError, match="plugin fails failed in disguise: KeyError: 7"):
+        Calls(Registry({"fails": Fails()})).disguise(pieces, str.upper)
+
+
+@pytest.mark.parametrize(
+    "package", [each.name for each in pkgutil.iter_modules(backends.__path__, "pre_nixos.backends.") if each.ispkg]
+)
+def test_what_answers_a_hook_is_where_the_plugin_is_looked_at(package: str) -> None:
+    """A plugin is its package, and whatever is marked in a file of it and not brought there is never asked."""
+    plugin = import_module(package)
+    brought = {id(each) for each in vars(plugin).values()}
+    forgotten = [
+        f"{module.name}.{name}"
+        for module in pkgutil.iter_modules(plugin.__path__, f"{package}.")
+        for name, each in vars(import_module(module.name)).items()
+        if hasattr(each, "pre_nixos_impl") and each.__module__ == module.name and id(each) not in brought
+    ]
+    assert not forgotten

@@ -13,7 +13,7 @@ from pre_nixos.flow.documents import MACHINE, dump_machine, dump_plan
 from pre_nixos.hooks.registry import installed
 from pre_nixos.model.action import Action, Verb
 from pre_nixos.model.codec import decode
-from pre_nixos.model.step import Node, Run, Step, WriteTable, Zero
+from pre_nixos.model.step import Discard, Node, Run, Step, WriteTable, Zero
 from pre_nixos.testing import faults_of
 
 MACHINES = sorted((Path(__file__).parents[1] / "machines").glob("*.json"))
@@ -90,6 +90,28 @@ def test_destroying_where_nothing_is_to_be_lost_is_a_fault(plan: pn.Plan, step: 
     node = Node(layer=plan.wanted.takes[0])
     written: Step = Zero(target=node, ranges=()) if step is Zero else WriteTable(target=node)
     assert any("loses nothing" in each for each in faults_of(spoiled(plan, Verb.DEACTIVATE, written)))
+
+
+def test_a_program_that_its_plugin_does_not_name_is_a_fault(plan: pn.Plan) -> None:
+    table = next(each for each in plan.actions if each.target.endswith("/gpt") and each.verb is Verb.FORMAT)
+    alone = msgspec.structs.replace(plan, actions=(table,), edges=())
+    fault = f"{table.id} runs mkvault, which plugin gpt does not name: add it to Backend(tools=[...])"
+    assert fault in faults_of(spoiled(alone, Verb.FORMAT, *table.steps, Run(argv=("mkvault",))))
+    assert fault not in faults_of(alone)
+    assert fault in faults_of(spoiled(alone, Verb.FORMAT, *table.steps, Run(argv=("env", "LANG=C", "mkvault"))))
+
+
+def test_making_what_is_said_to_be_activated_only_is_a_fault(plan: pn.Plan) -> None:
+    made = next(each for each in plan.actions if each.verb is Verb.FORMAT)
+    actions = [msgspec.structs.replace(each, verb=Verb.ACTIVATE) if each is made else each for each in plan.actions]
+    faults = faults_of(msgspec.structs.replace(plan, actions=tuple(actions)))
+    assert f"{made.target} is to be made, and no action with verb=Verb.FORMAT does so" in faults
+    assert not [each for each in faults_of(plan) if "is to be made" in each]
+
+
+def test_discarding_where_nothing_is_to_be_lost_is_a_fault(plan: pn.Plan) -> None:
+    step = Discard(target=Node(layer=plan.wanted.takes[0]))
+    assert any("has a step Discard" in each for each in faults_of(spoiled(plan, Verb.ACTIVATE, step)))
 
 
 def test_a_layer_from_nowhere_is_a_fault(plan: pn.Plan) -> None:
