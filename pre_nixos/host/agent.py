@@ -14,6 +14,8 @@ import os
 import select
 import sys
 import time
+from _thread import allocate_lock
+from itertools import count
 from types import NoneType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
@@ -96,7 +98,7 @@ class RemoteError(Exception):
 
 
 class RemoteHost:
-    """The host at the far end of a pipe. Not for several threads at once.
+    """The host at the far end of a pipe. It does one thing at a time, also for several threads.
 
     `window` is how many bytes the pipe takes that the agent has not read yet; 0 for a pipe that makes the writer wait.
     """
@@ -108,7 +110,8 @@ class RemoteHost:
         self._in = reader
         self._out = writer
         self._buffer = bytearray()
-        self._number = 0
+        self._numbers = count(1)
+        self._turn = allocate_lock()
         self._broken = ""
 
     def greet(self, timeout: float = GRACE) -> Greeting:
@@ -137,10 +140,13 @@ class RemoteHost:
         return self._exchange(Request(id=self._next(), call=name, argument=raw), answer, timeout)
 
     def _next(self) -> int:
-        self._number += 1
-        return self._number
+        return next(self._numbers)
 
     def _exchange(self, request: Request, answer: type[A], timeout: float) -> A:
+        with self._turn:
+            return self._exchange_alone(request, answer, timeout)
+
+    def _exchange_alone(self, request: Request, answer: type[A], timeout: float) -> A:
         self.greet()
         if self._broken:
             raise ChannelError(f"{self.name}: not asked, the channel is unusable since {self._broken}")

@@ -6,13 +6,13 @@ guards are given a `Reader`; only `apply` ever holds a `Host`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from pre_nixos.model.data import Data
 from pre_nixos.model.step import Step
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from pre_nixos.host.questions import Question
 
@@ -100,4 +100,13 @@ class Host(Reader, Protocol):
         `places` gives the `major:minor` of every `Node` the step names; the host turns it into a path at this moment
         and checks that the path is that device. `secrets` gives the value of every `Secret`.
         """
+        ...
+
+
+@runtime_checkable
+class Audible(Protocol):
+    """What some hosts can do besides: tell what loud programs say while they run. Others tell how it ended."""
+
+    def listen(self, to: Callable[[str], None] | None) -> None:
+        """Tell somebody each line from now on, or nobody."""
         ...

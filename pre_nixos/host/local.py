@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from pre_nixos.model.step import Step
 
 A = TypeVar("A")
+PIECE = 64 << 10
 LARGEST = 16 << 20
 """A file longer than this is not one of the small ones `ReadFile` is for."""
 
@@ -60,11 +61,18 @@ class LocalHost:
 
     def do(self, work: Step | Deed, places: Mapping[str, str], secrets: Mapping[str, str]) -> Outcome:
         """Do one step or deed; see `Host`."""
+        return self._own_hands().do(work, places, secrets)
+
+    def listen(self, to: Callable[[str], None] | None) -> None:
+        """Tell somebody what loud programs say from now on; see `Audible`."""
+        self._own_hands().listener = to
+
+    def _own_hands(self) -> Hands:
         if self._hands is None:
             from pre_nixos.host.doing import Hands  # those who only look need not load it
 
             self._hands = Hands(self)
-        return self._hands.do(work, places, secrets)
+        return self._hands
 
 
 def _command(question: Command) -> Ran:
@@ -77,13 +85,25 @@ def _read_file(question: ReadFile) -> Text:
     try:
         # Without blocking, should the path be a pipe nobody writes to.
         descriptor = os.open(question.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with open(descriptor, "rb") as file:
-            content = file.read(LARGEST + 1)
+        try:
+            content = _up_to(LARGEST + 1, descriptor)
+        finally:
+            os.close(descriptor)
     except OSError as problem:
         return Text(error=problem.strerror or str(problem))
     if len(content) > LARGEST:
         return Text(error=f"longer than {LARGEST} bytes")
     return Text(content=content.decode("utf-8", "backslashreplace"))
+
+
+def _up_to(most: int, descriptor: int) -> bytes:
+    """Read so many bytes at the most, a few at a time: for all that is asked for the kernel may want memory at once."""
+    pieces: list[bytes] = []
+    length = 0
+    while length < most and (piece := os.read(descriptor, min(PIECE, most - length))):
+        pieces.append(piece)
+        length += len(piece)
+    return b"".join(pieces)
 
 
 def _list_directory(question: ListDirectory) -> Names:
@@ -130,9 +150,10 @@ def _block_nodes(_: ReadBlockNodes) -> BlockNodes:
 
 
 def _mounts(_: ReadMounts) -> MountTable:
+    from pre_nixos.host.geometry import told_size
     from pre_nixos.host.mounttable import read_mounts
 
-    return read_mounts()
+    return read_mounts(size_at=told_size)
 
 
 def _locate(question: Locate) -> Located:

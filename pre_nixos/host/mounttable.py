@@ -16,6 +16,12 @@ KERNEL_PLACES = ("/proc", "/sys", "/dev")
 """Where the kernel shows itself; nothing of anybody's is mounted there."""
 
 
+LOCAL = frozenset({"btrfs", "exfat", "ext2", "ext3", "ext4", "f2fs", "jfs", "nilfs2", "ramfs", "tmpfs", "vfat", "xfs"})
+"""Types whose roots the kernel keeps in its memory: asking for them waits for no device and no server."""
+THROUGH = LOCAL | {"devtmpfs", "erofs", "hostfs", "iso9660", "overlay", "rootfs", "squashfs"}
+"""Types that can be gone through to what is mounted in them without waiting."""
+
+
 class Line(NamedTuple):
     """One line of a mountinfo, see proc(5)."""
 
@@ -29,14 +35,36 @@ class Line(NamedTuple):
     """`shared:N`, `master:N`: whose unmounts reach below this mount."""
     type: str
     source: str
+    sealed: bool = False
+    """Whether all of the filesystem is read-only, and not only this mount of it."""
 
 
-def read_mounts(proc: str = "/proc", number_at: Callable[[str], str] | None = None) -> MountTable:
+def permissions(path: str) -> int | None:
+    """Give the permissions of a directory; None if it cannot be asked for them."""
+    try:
+        return stat.S_IMODE(os.lstat(path).st_mode)
+    except OSError:
+        return None
+
+
+def read_mounts(
+    proc: str = "/proc",
+    number_at: Callable[[str], str] | None = None,
+    mode_at: Callable[[str], int | None] = permissions,
+    size_at: Callable[[str, str, str], int | None] = lambda _type, _at, _number: None,
+) -> MountTable:
     """Answer `ReadMounts`."""
     resolve = number_at or block_number
     namespaces = _namespaces(proc)
     ours = list(parse(_text(f"{proc}/self/mountinfo")))
-    mounts = [entry for line in ours if (entry := _entry(line, "", resolve))]
+    asked = _answering(ours)
+
+    def own(line: Line) -> MountEntry | None:
+        if line.id not in asked:
+            return _entry(line, "", resolve)
+        return _entry(line, "", resolve, mode_at(line.at), size_at(line.type, line.at, line.device))
+
+    mounts = [entry for line in ours if (entry := own(line))]
     for inode, (pid, name) in sorted(namespaces.items()):
         label = f"{inode} (pid {pid} {name})"
         foreign = list(parse(_text(f"{proc}/{pid}/mountinfo")))
@@ -62,6 +90,8 @@ def parse(text: str) -> Iterable[Line]:
         # Behind the dash: type, source, the filesystem's own options. An empty source leaves two blanks.
         its_own = fields[dash + 3].split(",") if len(fields) > dash + 3 else []
         options = fields[5].split(",")
+        if "ro" in its_own:  # of all of the filesystem, however this mount of it was meant
+            options = ["ro" if option == "rw" else option for option in options]
         options += [option for option in its_own if option not in options and option not in ("rw", "ro")]
         yield Line(
             id=fields[0],
@@ -73,6 +103,7 @@ def parse(text: str) -> Iterable[Line]:
             propagation=tuple(fields[6:dash]),
             type=fields[dash + 1],
             source=decode(fields[dash + 2]),
+            sealed="ro" in its_own,
         )
 
 
@@ -108,7 +139,21 @@ def namespace_of(entry: MountEntry) -> int | None:
     return int(words.split(" ")[0]) if words else None
 
 
-def _entry(line: Line, namespace: str, resolve: Callable[[str], str]) -> MountEntry | None:
+def _answering(ours: list[Line]) -> frozenset[str]:
+    """Pick the mounts of our own namespace whose directory can be asked about itself without waiting for anything."""
+    top = {line.at: position for position, line in enumerate(ours)}
+
+    def is_seen(at: str, position: int) -> bool:
+        around = {at[:each] or "/" for each, letter in enumerate(at) if letter == "/"} - {at}
+        above = [top[each] for each in around if each in top]
+        return top[at] == position and all(each < position and ours[each].type in THROUGH for each in above)
+
+    return frozenset(line.id for position, line in enumerate(ours) if line.type in LOCAL and is_seen(line.at, position))
+
+
+def _entry(
+    line: Line, namespace: str, resolve: Callable[[str], str], mode: int | None = None, size: int | None = None
+) -> MountEntry | None:
     """Make an entry of a line if somebody may want to know of it.
 
     That is every mount of a block device, and in our own namespace whatever else takes a place in the tree. A
@@ -131,6 +176,8 @@ def _entry(line: Line, namespace: str, resolve: Callable[[str], str]) -> MountEn
         source=line.source,
         options=line.options,
         namespace=namespace,
+        mode=mode,
+        size=size,
     )
 
 

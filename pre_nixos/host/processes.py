@@ -12,12 +12,13 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from pre_nixos.host.listening import EVERY, Ear
 from pre_nixos.host.questions import Ran
 from pre_nixos.host.started import Started, above_streams
 from pre_nixos.model.data import Data
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 SEARCH_PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin"
 """Where programs are looked for; the caller's own PATH is not trusted with a machine's disks."""
@@ -65,9 +66,10 @@ def run(
     pass_fds: Sequence[int] = (),
     *,
     dies_with_us: bool = False,
+    heard: Callable[[str], None] | None = None,
 ) -> Ran:
     """Run a program to its end and give what it said as text; see `finish`."""
-    done = finish(argv, stdin, timeout, pass_fds, dies_with_us=dies_with_us)
+    done = finish(argv, stdin, timeout, pass_fds, dies_with_us=dies_with_us, heard=heard)
     return Ran(
         status=done.status,
         stdout=done.stdout.decode("utf-8", "replace"),
@@ -83,11 +85,13 @@ def finish(
     pass_fds: Sequence[int] = (),
     *,
     dies_with_us: bool = False,
+    heard: Callable[[str], None] | None = None,
 ) -> Finished:
     """Run a program to its end, or to the end of its time; never raises for what the program does.
 
     With `dies_with_us` the kernel kills it when we die, where setpriv is there to arrange that. The descriptors in
-    `pass_fds` stay open in it under their numbers. What it had said before its time was up is in the answer.
+    `pass_fds` stay open in it under their numbers. What it had said before its time was up is in the answer; `heard`
+    is told each line soon after it was said.
     """
     if not find(argv[0]):
         return Finished(status=-1, error="missing")
@@ -95,15 +99,18 @@ def finish(
     output = above_streams(os.memfd_create("stdout")), above_streams(os.memfd_create("stderr"))
     try:
         given = stdin is not None
+        ear = Ear(output, heard) if heard is not None else None
         process = start(argv, given=given, pass_fds=pass_fds, dies_with_us=dies_with_us, output=output)
         in_time = False
         try:
-            in_time = _wait(process, stdin or b"", time.monotonic() + timeout)
+            in_time = _wait(process, stdin or b"", time.monotonic() + timeout, ear)
         finally:  # also after an interrupt from the keyboard: nothing started is left running unwatched
             if in_time:
                 process.close()
             else:
                 end(process)
+        if ear is not None:
+            ear.listen(last=True)
         status, error = (process.wait(), "") if in_time else (-1, "timeout")
         return Finished(status=status, stdout=_content(output[0]), stderr=_content(output[1]), error=error)
     except OSError as problem:
@@ -167,7 +174,7 @@ def _binder() -> str:
     return path if path and os.path.basename(os.path.realpath(path)) == "setpriv" else ""
 
 
-def _wait(process: Started, given: bytes, deadline: float) -> bool:
+def _wait(process: Started, given: bytes, deadline: float, ear: Ear | None = None) -> bool:
     """Feed the process until it ends; false if the deadline came first."""
     import select  # only those who run something should pay
 
@@ -180,7 +187,9 @@ def _wait(process: Started, given: bytes, deadline: float) -> bool:
     try:
         poll.register(ended, select.POLLIN)
         while (left := deadline - time.monotonic()) > 0:
-            ready = [descriptor for descriptor, _ in poll.poll(left * 1000)]
+            ready = [descriptor for descriptor, _ in poll.poll(min(left, EVERY if ear else left) * 1000)]
+            if ear is not None:
+                ear.listen()
             if ended in ready:
                 return True
             for descriptor in ready:

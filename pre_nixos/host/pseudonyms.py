@@ -1,23 +1,32 @@
 """Taking out of a recording what tells one machine from another, so that it can be shown to others.
 
 Serial numbers, world wide names, UUIDs and host names become others of the same shape, the same one everywhere it
-occurs. Names people gave to volumes and labels stay, and so do models; bytes read from a device become zeros.
+occurs. Names people gave to volumes and labels stay, and so do models. Of bytes read from a device those stay, or
+become others, that somebody knows who is asked; all the rest becomes zeros.
 """
 
 from __future__ import annotations
 
-import hashlib
+import base64
 import os
 import re
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from pre_nixos.host.questions import Bytes
+from pre_nixos.host.likeness import Likenesses
+from pre_nixos.host.pieces import generations
+from pre_nixos.host.questions import Bytes, ReadAt
 from pre_nixos.host.record import Recording
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from typing import TypeAlias
+
+    from pre_nixos.host.pieces import Pieces
+
+    Show: TypeAlias = Callable[[Pieces, Callable[[str], str]], Iterable[Mapping[int, bytes]]]
+    """Given all that was read of one device, and what makes pseudonyms: says what others may see of it, by offset."""
 
 SHORTEST = 5
 """A shorter identifier is replaced only where it stands alone: `0` as a serial number must not change every zero."""
@@ -63,19 +72,25 @@ PUBLIC = frozenset(
 """UUIDs that say what a thing is, not which one: types of partitions."""
 
 
-def pseudonymise(recording: Recording, key: bytes | None = None) -> Recording:
-    """Replace everything that identifies the machine, consistently; with a new key each time unless one is given."""
-    tree: Any = msgspec.json.decode(msgspec.json.encode(recording))
-    _forget_bytes(recording, tree)
-    disguise = _Disguise(key or os.urandom(16), tree)
-    return Recording.from_json(msgspec.json.encode(disguise.tree(tree)))
+def pseudonymise(recording: Recording, key: bytes | None = None, show: Show | None = None) -> Recording:
+    """Replace everything that identifies the machine, consistently; with a new key each time unless one is given.
+
+    `show` says what of the bytes read from each device may be seen, in what disguise. Without it none are.
+    """
+    pseudonyms = Pseudonyms(recording, key or os.urandom(16))
+    tree: Any = pseudonyms.tree(_without_bytes(recording))
+    for index, data in _shown(recording, pseudonyms.text, show):
+        # Not before the rest has been gone through: what bytes are written as is no text to look for names in.
+        tree["pairs"][index]["answer"]["data"] = base64.b64encode(data).decode()
+    return Recording.from_json(msgspec.json.encode(tree))
 
 
-class _Disguise:
-    """One set of pseudonyms."""
+class Pseudonyms:
+    """One set of pseudonyms, for everything in one recording that identifies."""
 
-    def __init__(self, key: bytes, tree: object) -> None:
-        self._key = key
+    def __init__(self, recording: Recording, key: bytes) -> None:
+        """Find what identifies; a key gives the same pseudonyms again."""
+        tree = _without_bytes(recording)
         self._kept = PUBLIC | {value.lower() for name, value in _strings(tree) if name.endswith("PART_ENTRY_TYPE")}
         identifiers = {
             _PREFIX.sub("", value.strip()).lower() for name, value in _strings(tree) if _TELLING.search(name)
@@ -91,6 +106,11 @@ class _Disguise:
         shapes = [*_SHAPES, *(re.escape(name) for name in sorted(names, key=len, reverse=True))]
         self._pattern = re.compile("|".join(shapes), re.IGNORECASE)
         self._hosts = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, hosts))})(?!\w)") if hosts else None
+        # Once without changing anything: whatever is known beforehand keeps its order.
+        self._likenesses: Likenesses | None = None
+        self._found: list[str] = []
+        self.tree(tree)
+        self._likenesses = Likenesses(key, self._found)
 
     def tree(self, value: object, name: str = "") -> object:
         """Disguise everything below a decoded JSON value."""
@@ -129,29 +149,10 @@ class _Disguise:
         return self._like(match.group())
 
     def _like(self, original: str) -> str:
-        """Make another of the same shape: a digit for a digit, a letter for a letter, a to f for a to f.
-
-        Separators stay and do not count, nor does case: every spelling of one UUID becomes a spelling of one other.
-        """
-        bare = "".join(letter for letter in original if letter.isalnum())
-        stream = _stream(self._key, bare.lower())
-        return "".join(_letter(letter, next(stream)) if letter.isalnum() else letter for letter in original)
-
-
-def _letter(original: str, number: int) -> str:
-    if original.isdigit():
-        return "0123456789"[number % 10]
-    # The first letters of the alphabet stay so, that what is hexadecimal stays hexadecimal.
-    letters = "abcdef" if original.lower() in "abcdef" else "ghijklmnopqrstuvwxyz"
-    other = letters[number % len(letters)]
-    return other.upper() if original.isupper() else other
-
-
-def _stream(key: bytes, word: str) -> Iterator[int]:
-    block = 0
-    while True:
-        yield from hashlib.blake2b(f"{block} {word}".encode(), key=key, digest_size=64).digest()
-        block += 1
+        if self._likenesses is None:
+            self._found.append(original)
+            return original
+        return self._likenesses.of(original)
 
 
 def _contains_other(value: str, identifiers: set[str]) -> bool:
@@ -184,10 +185,45 @@ def _hosts(tree: object) -> Iterator[str]:
             yield pair["answer"].get("content", "").strip()
 
 
-def _forget_bytes(recording: Recording, tree: Any) -> None:  # noqa: ANN401 - decoded JSON
-    """Make zeros of what was read from devices: it is full of identifiers, in forms nobody can list."""
+def _without_bytes(recording: Recording) -> Any:  # noqa: ANN401 - decoded JSON
+    """Write a recording down but for what was read from devices: in there, identifiers have forms of their own."""
+    tree: Any = msgspec.json.decode(msgspec.json.encode(recording))
     for pair, written in zip(recording.pairs, tree["pairs"], strict=True):
+        if isinstance(pair.question, ReadAt):
+            written["answer"].pop("data", None)
+    return tree
+
+
+def _shown(
+    recording: Recording, other: Callable[[str], str], show: Show | None
+) -> Iterator[tuple[int, bytes | bytearray]]:
+    """Give what is left of the bytes that were read, each with the place of its pair."""
+    reads: dict[str, list[tuple[int, int, bytes]]] = {}
+    for index, pair in enumerate(recording.pairs):
         answer = pair.decoded()
-        if isinstance(answer, Bytes) and answer.data:
-            zeros = Bytes(data=bytes(len(answer.data)), error=answer.error)
-            written["answer"] = msgspec.to_builtins(zeros)
+        if isinstance(pair.question, ReadAt) and isinstance(answer, Bytes) and answer.data:
+            reads.setdefault(pair.question.number, []).append((index, pair.question.offset, answer.data))
+    for each in reads.values():
+        done = 0
+        for pieces, count in generations((offset, data) for _, offset, data in each):
+            left = _left(pieces, show(pieces, other) if show else ())
+            for index, offset, data in each[done : done + count]:
+                (start,) = pieces.touching(offset, len(data))
+                yield index, left[start][offset - start : offset - start + len(data)]
+            done += count
+
+
+def _left(pieces: Pieces, answers: Iterable[Mapping[int, bytes]]) -> Mapping[int, bytearray]:
+    """Put together what of some pieces may be seen: zeros where nobody knows, or where two say different things."""
+    left = {start: bytearray(len(data)) for start, data in pieces.items()}
+    said = {start: bytearray(len(data)) for start, data in pieces.items()}
+    for offset, data in (item for each in answers for item in each.items()):
+        for start in pieces.touching(offset, len(data)):
+            first, last = max(start, offset) - start, min(start + len(left[start]), offset + len(data)) - start
+            new = bytearray(data[first + start - offset : last + start - offset])
+            if any(said[start][first:last]):
+                pairs = zip(new, left[start][first:last], said[start][first:last], strict=True)
+                new = bytearray(one if not there or one == two else 0 for one, two, there in pairs)
+            left[start][first:last] = new
+            said[start][first:last] = b"\1" * len(new)
+    return left

@@ -215,6 +215,10 @@ class MountEntry(Data):
     options: tuple[str, ...] = ()
     namespace: str = ""
     """Empty for our own mount namespace, else its inode number and a process in it: `4026532281 (pid 812 sshd)`."""
+    mode: int | None = None
+    """Permissions of the directory it shows, where the kernel knows them by heart and everybody sees it."""
+    size: int | None = None
+    """Bytes of the filesystem, where its superblock does not tell while it is mounted, and everybody sees it."""
 
 
 class MountTable(Data):

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import msgspec
 
+from pre_nixos.host.questions import LookAround, Surroundings
+
 if TYPE_CHECKING:
     from pre_nixos.host.questions import AnyQuestion, Question
     from pre_nixos.host.record import Pair, Recording
@@ -21,7 +23,8 @@ class Replay:
     """A reader that answers from a recording.
 
     A question asked several times gets the answers it got then, in their order, and the last of them from then on:
-    a machine that has come to rest goes on saying the same.
+    a machine that has come to rest goes on saying the same. A look around for tools is answered also if others were
+    asked for when it was recorded; of those that were not, nobody knows, and they count as missing.
     """
 
     def __init__(self, recording: Recording) -> None:
@@ -33,6 +36,8 @@ class Replay:
     def ask(self, question: Question[A]) -> A:
         """Answer one question, or raise NotRecordedError if it was never asked."""
         key = _key(question)
+        if key not in self._answers and isinstance(question, LookAround):
+            key = self._key_of_other_tools(question)
         pairs = self._answers.get(key)
         if pairs is None:
             alike = sum(1 for other in self._answers.values() if type(other[0].question) is type(question))
@@ -41,7 +46,22 @@ class Replay:
             )
         given = self._given.get(key, 0)
         self._given[key] = given + 1
-        return cast("A", pairs[min(given, len(pairs) - 1)].decoded())
+        answer = pairs[min(given, len(pairs) - 1)].decoded()
+        if isinstance(answer, Surroundings) and isinstance(question, LookAround):
+            asked = {tool: path for tool, path in answer.tools.items() if tool in question.tools}
+            answer = msgspec.structs.replace(answer, tools=asked)
+        return cast("A", answer)
+
+    def _key_of_other_tools(self, question: LookAround) -> bytes:
+        """Find what was asked of the machine about other tools: of all such questions, the one with most of these.
+
+        Which tools are asked for hangs on the plugins that are installed, here and there.
+        """
+        asked = {key: pairs[0].question for key, pairs in self._answers.items()}
+        alike = {
+            key: len({*each.tools} & {*question.tools}) for key, each in asked.items() if isinstance(each, LookAround)
+        }
+        return max(alike, key=alike.__getitem__, default=b"")
 
     def unused(self) -> tuple[AnyQuestion, ...]:
         """List the questions of the answers nobody asked for; a test of a recording should end with none."""

@@ -135,7 +135,10 @@ class Usage(Data):
                 yield User(how=how, what=name, pid=int(pid))
 
     def _called(self, pid: str) -> str:
-        """Name a process; what udev's rules start is said to be udev's, for it goes as soon as it has had its look."""
+        """Name a process; what udev's rules start is said to be udev's, for it goes as soon as it has had its look.
+
+        Empty if it is gone by now.
+        """
         name = _line(f"{self.proc}/{pid}/comm")
         if name and "udev" not in name and "udev" in _line(f"{self.proc}/{self._session(pid)}/comm"):
             return f"{name} (started by udev)"  # also if who started it has ended, and init has it now
@@ -148,7 +151,9 @@ class Usage(Data):
                 break
             if "udev" in above and "udev" not in name:
                 return f"{name} (started by udev)"
-        return name
+        if not os.path.isdir(f"{self.proc}/{pid}"):
+            return ""
+        return name or "a process without a name"
 
     def _session(self, pid: str) -> str:
         """Give the process that leads the session of another."""

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from pre_nixos.host.mounttable import Line
     from pre_nixos.model.step import Attach
 
-MS_REMOUNT = 32
+MS_RDONLY, MS_REMOUNT, MS_BIND = 1, 32, 4096
+OF_ALL = 16 | 128 | 1 << 25
+"""Flags a filesystem has wherever it is mounted: sync, dirsync, lazytime."""
 
 
 def carry_out(work: Attach, place: Place | None, effort: Effort) -> str:
@@ -54,7 +56,7 @@ def attach(place: Place | None, at: str, kind: str, options: Sequence[str], effo
         if directory and place is not None:
             _mount_directory(place, at, kind, wanted, directory.strip("/"))
         else:
-            kernel.mount(place.path if place else kind, at, kind, wanted.flags, wanted.data)
+            _mount(place.path if place else kind, at, kind, wanted)
     except OSError as error:
         raise NotDoneError(f"mounting {who} ({kind}) at {at}: {words(error)}; nothing is mounted there") from error
     there = top_mount(at)
@@ -63,15 +65,55 @@ def attach(place: Place | None, at: str, kind: str, options: Sequence[str], effo
     return f"{who} mounted at {at}"
 
 
-def _mount_directory(place: Place, at: str, kind: str, wanted: Options, directory: str) -> None:
-    """Mount one directory of a filesystem: all of it first, and then that in its place."""
-    kernel.mount(place.path, at, kind, wanted.flags, wanted.data)
+def _mount(source: str, at: str, kind: str, wanted: Options) -> None:
+    """Mount all of a filesystem, which may be mounted elsewhere already, read-only here and writable there."""
     try:
-        top = os.open(at, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        kernel.mount(source, at, kind, wanted.flags, wanted.data)
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        # The kernel begins a further mount only as it began the first: so, and then it is made what it should be.
         try:
-            os.close(open_below(top, directory, make=True))
-        finally:
-            os.close(top)
+            kernel.mount(source, at, kind, wanted.flags ^ MS_RDONLY, wanted.data)
+        except OSError:
+            raise error from None
+        _or_nothing(at, kind, wanted.flags)
+
+
+def _or_nothing(at: str, kind: str, flags: int) -> None:
+    """Make what was just mounted, and it alone, read-only, or all of it writable; if that fails, it goes again."""
+    try:
+        kernel.mount("none", at, kind, MS_REMOUNT | (MS_BIND if flags & MS_RDONLY else 0) | flags, "")
+    except OSError:
+        kernel.unmount(at)
+        raise
+
+
+def _mount_unsealed(source: str, at: str, kind: str, wanted: Options) -> None:
+    """Mount all of a filesystem writable, unless it cannot be: it may be mounted read-only, or be so itself."""
+    try:
+        kernel.mount(source, at, kind, wanted.flags & ~MS_RDONLY, wanted.data)
+    except OSError:
+        kernel.mount(source, at, kind, wanted.flags, wanted.data)
+
+
+def _mount_directory(place: Place, at: str, kind: str, wanted: Options, directory: str) -> None:
+    """Mount one directory of a filesystem: all of it first, and then that in its place.
+
+    That it is to be read-only is no reason for the rest of the filesystem to be: nothing could be made in it.
+    """
+    sealing = wanted.flags & MS_RDONLY
+    if sealing:
+        _mount_unsealed(place.path, at, kind, wanted)
+    else:
+        _mount(place.path, at, kind, wanted)
+    try:
+        if directory:
+            top = os.open(at, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.close(open_below(top, directory, make=True))
+            finally:
+                os.close(top)
         part = kernel.copy_mount(f"{at}/{directory}")
     finally:
         kernel.unmount(at)
@@ -79,6 +121,8 @@ def _mount_directory(place: Place, at: str, kind: str, wanted: Options, director
         kernel.show_at(part, at)
     finally:
         os.close(part)
+    if sealing:
+        _or_nothing(at, kind, wanted.flags)
 
 
 def change(place: Place | None, at: str, kind: str, options: Sequence[str], effort: Effort) -> str:
@@ -92,11 +136,24 @@ def change(place: Place | None, at: str, kind: str, options: Sequence[str], effo
     # Flags that are not said again are taken away; what belongs to the filesystem stays unless it is said otherwise.
     flags = parse_options([*there.options, *options]).flags
     effort.wrote = True
+    # Read-only is to be this mount, not the filesystem: that may be mounted elsewhere too.
+    alone = flags & MS_RDONLY and _is_elsewhere(there)
     try:
-        kernel.mount("none", there.at, kind, MS_REMOUNT | flags, wanted.data)
+        if not alone:
+            kernel.mount("none", there.at, kind, MS_REMOUNT | flags, wanted.data)
+        else:
+            if wanted.data or wanted.flags & OF_ALL:
+                kept = flags if there.sealed else flags & ~MS_RDONLY
+                kernel.mount("none", there.at, kind, MS_REMOUNT | kept, wanted.data)
+            kernel.mount("none", there.at, kind, MS_REMOUNT | MS_BIND | flags, "")
     except OSError as error:
         raise NotDoneError(f"changing the options of {who} at {at}: {words(error)}; they are what they were") from error
     return f"{who} at {at} has {','.join(options)} now"
+
+
+def _is_elsewhere(there: Line) -> bool:
+    """Whether a filesystem is mounted at another place too."""
+    return any(each.device == there.device and each.id != there.id for each in _lines())
 
 
 def _parsed(who: Place | str, options: Sequence[str]) -> Options:
@@ -156,15 +213,18 @@ def _mount_point(at: str) -> str:
 
 def _seen_inside(at: str) -> Sequence[str]:
     """Name the places inside a directory at which something is mounted."""
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-        return sorted({mount.at for mount in parse(file.read()) if mount.at.startswith(at.rstrip("/") + "/")})
+    return sorted({mount.at for mount in _lines() if mount.at.startswith(at.rstrip("/") + "/")})
 
 
 def top_mount(at: str) -> Line | None:
     """What one sees at a path: the last thing mounted there."""
+    return next((mount for mount in reversed(_lines()) if mount.at == at), None)
+
+
+def _lines() -> Sequence[Line]:
+    """What is mounted, in the order of the kernel."""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-        mounts = list(parse(file.read()))
-    return next((mount for mount in reversed(mounts) if mount.at == at), None)
+        return list(parse(file.read()))
 
 
 def is_same(place: Place, mount: Line) -> bool:

@@ -27,8 +27,11 @@ DISCARDED_AT_ONCE = 16 * 1024 * MIB
 _ZEROS = bytes(CHUNK)
 
 
-def zero(place: Place, wanted: Iterable[Range], pins: Pins, effort: Effort) -> str:
-    """Write zeros into ranges of a device and read them back past every cache."""
+def zero(place: Place, wanted: Iterable[Range], pins: Pins, effort: Effort, *, added: bool = False) -> str:
+    """Write zeros into ranges of a device and read them back past every cache.
+
+    Ranges that were just added to a device are nobody's yet, even where the rest of it is in use.
+    """
     parts = partitions_of(place.sysfs)
     with disk_lock(place):
         reader = os.open(place.path, os.O_RDONLY | os.O_CLOEXEC)
@@ -47,7 +50,7 @@ def zero(place: Place, wanted: Iterable[Range], pins: Pins, effort: Effort) -> s
             return f"{place}: {_total(ranges)} read as zeros already"
         # A device without partitions must be ours alone; on a disk the kernel counts its partitions' users as its
         # own, so there it is checked that no byte lies inside one.
-        exclusive = 0 if parts else os.O_EXCL
+        exclusive = 0 if parts or added else os.O_EXCL
         try:
             writer = os.open(place.path, os.O_RDWR | os.O_CLOEXEC | exclusive)
         except OSError as error:
@@ -61,7 +64,8 @@ def zero(place: Place, wanted: Iterable[Range], pins: Pins, effort: Effort) -> s
             kernel.drop_cache(writer)
         finally:
             os.close(writer)
-    _insist(place, dirty, "does not read back as zeros after it was zeroed: the device does not keep what it is told")
+    lost = "does not read back as zeros after it was zeroed: the device does not keep what it is told"
+    insist_on_zeros(place, dirty, lost)
     return f"{place}: zeroed {_total(dirty)} and read them back"
 
 
@@ -95,8 +99,20 @@ def require_clear(place: Place, wanted: Iterable[Range]) -> str:
         ranges = clip(wanted, kernel.size_of(descriptor))
     finally:
         os.close(descriptor)
-    _insist(place, ranges, "is not zero")
+    insist_on_zeros(place, ranges, "is not zero")
     return f"{place}: {_total(ranges)} read as zeros"
+
+
+def require_size(place: Place, size: int) -> str:
+    """Refuse unless a device is as large as it was when what follows was worked out."""
+    descriptor = os.open(place.path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        now = kernel.size_of(descriptor)
+    finally:
+        os.close(descriptor)
+    if now != size:
+        raise RefusedError(f"{place} has {now} bytes, and had {size} when it was looked at; nothing was changed")
+    return f"{place} has {size} bytes"
 
 
 def _check(place: Place, ranges: Sequence[Range], sector: int, parts: Sequence[KernelPartition]) -> None:
@@ -142,7 +158,7 @@ def _write_plainly(writer: int, where: Range) -> None:
     os.fsync(writer)
 
 
-def _insist(place: Place, ranges: Iterable[Range], verdict: str) -> None:
+def insist_on_zeros(place: Place, ranges: Iterable[Range], verdict: str) -> None:
     """Raise unless every range reads as zeros; the verdict says what it means if not."""
     for piece in ranges:
         try:

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import mmap
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pre_nixos.host.doing import gpt, kernel
-from pre_nixos.host.doing.blocks import CHUNK, read_direct
+from pre_nixos.host.doing.blocks import CHUNK, insist_on_zeros, read_direct
 from pre_nixos.host.doing.places import Place
-from pre_nixos.host.doing.problems import NotDoneError, words
+from pre_nixos.host.doing.problems import NotDoneError, RefusedError, words
 from pre_nixos.model.data import Data
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
     import parted
 
     from pre_nixos.model.step import TableEntry
+
+_WARNING = 2
+"""libparted's number of a warning; what is worse has a higher one."""
+_NO, _OK, _IGNORE, _CANCEL = 4, 8, 32, 64
+"""The answers its questions may offer."""
 
 
 class Disk(Data):
@@ -30,6 +36,8 @@ class Disk(Data):
     before: gpt.Table
     protected: bool
     """Whether the MBR says that a GPT follows."""
+    beside: tuple[int, ...] = ()
+    """Types of the partitions it has besides."""
 
 
 def look(place: Place, descriptor: int) -> Disk:
@@ -44,7 +52,15 @@ def look(place: Place, descriptor: int) -> Disk:
         # What is left of a GPT below another table is not this disk's table any more.
         before = gpt.Table()
     protected = protection is gpt.Protection.PROTECTIVE
-    return Disk(place=place, descriptor=descriptor, size=size, sector=sector, before=before, protected=protected)
+    return Disk(
+        place=place,
+        descriptor=descriptor,
+        size=size,
+        sector=sector,
+        before=before,
+        protected=protected,
+        beside=gpt.beside(first),
+    )
 
 
 def read_both(place: Place, size: int, sector: int) -> tuple[gpt.Table, bytes]:
@@ -59,6 +75,25 @@ def read_both(place: Place, size: int, sector: int) -> tuple[gpt.Table, bytes]:
             return gpt.read_table(read, size, sector), read(0, sector)
     finally:
         os.close(direct)
+
+
+@contextmanager
+def _by_the_good_copy() -> Generator[None]:
+    """Have libparted go by the copy of a table that is good: it asks first if the other one is not."""
+    import parted
+
+    parted.register_exn_handler(_answer)
+    try:
+        yield
+    finally:
+        parted.clear_exn_handler()
+
+
+def _answer(kind: int, options: int, message: str) -> int:
+    """Answer a question of libparted's: to go on without a copy is right, to mend anything by itself is not."""
+    del message  # in whatever language
+    good = (_OK, _NO, _IGNORE) if kind <= _WARNING else (_OK,)
+    return next((each for each in good if options & each), _CANCEL)
 
 
 class Draft:
@@ -98,6 +133,9 @@ class Draft:
         except self._errors as error:
             self.close()
             raise NotDoneError(f"{disk.place}: libparted: {error}; nothing was written") from error
+        except NotDoneError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Let go of the disk; udev will look at it then, and once will do."""
@@ -110,23 +148,47 @@ class Draft:
             raise NotDoneError(f"{self._disk.place}: libparted, closing the disk: {error}") from error
 
     def _lay_out(self) -> parted.Disk:
-        """Lay the table out over the old one where that is sound, so that a kill in the midst keeps its entries.
+        """Lay the table out over the old one where there is one copy to go by.
 
+        Then a kill in the midst keeps its entries, and their list stays as long as it is.
         A table from which nothing is kept is a new table, with a disk UUID of its own.
         """
         import parted
 
-        before = self._disk.before
-        sound = self._disk.protected and before.sound(self._disk.size)
-        if self._kept_entries and sound and before.primary and before.primary.has_room(self._wanted):
+        base = self._disk.before.base(self._disk.size) if self._kept_entries and self._disk.protected else None
+        if base is not None and base.has_room(self._wanted):
             try:
-                table = parted.newDisk(self._device)
+                with _by_the_good_copy():
+                    table = parted.newDisk(self._device)
                 kept = self._keep(table)
             except self._errors:
                 pass  # libparted also reads what is inside partitions; a fresh table with the old entries serves.
             else:
+                self._insist_on_losing_nothing(base.fields.count)
                 return self._add(table, kept)
+        self._insist_on_losing_nothing(gpt.SLOTS)
         return self._add(parted.freshDisk(self._device, "gpt"), set())
+
+    def _insist_on_losing_nothing(self, slots: int) -> None:
+        """Refuse where something beside the table would be lost: it is said to move nothing.
+
+        Its list of entries may be shorter than usual, or elsewhere, because the boot loader of a board lies where it
+        usually is; its MBR may have partitions. A table without any entries is written where all of the disk is to go.
+        """
+        if self._wanted:
+            if self._disk.beside:
+                raise RefusedError(
+                    f"{self._disk.place}: its MBR is a hybrid, with partitions of its own (of type "
+                    f"{', '.join(f'{each:02x}' for each in self._disk.beside)}), which would be dropped; nothing was "
+                    "written; make it a plain one (gdisk: x, n, w), or wipe the disk"
+                )
+            insist_on_zeros(
+                self._disk.place,
+                self._disk.before.newly_taken(self._disk.size, slots),
+                f"is in use by something, such as the boot loader of a board, and the list of {slots} partitions that "
+                "would be written lies over it, other than the one that is there; nothing was written; if only the "
+                "second copy of the table is not where the disk ends, move it there (sfdisk --relocate gpt-bak-std)",
+            )
 
     def _keep(self, table: parted.Disk) -> set[int]:
         """Delete from an existing table what is not wanted just so; answers the numbers that stay."""

@@ -7,18 +7,23 @@ import stat
 from typing import TYPE_CHECKING
 
 from pre_nixos.host.doing.problems import NotDoneError, RefusedError, words
+from pre_nixos.model.size import human, told_apart
 
 if TYPE_CHECKING:
     from pre_nixos.host.doing.places import Place
     from pre_nixos.host.doing.problems import Effort
+    from pre_nixos.model.step import SetAttribute
 
 
-def set_attribute(place: Place, attribute: str, value: str, effort: Effort) -> str:
+def set_attribute(place: Place, work: SetAttribute, effort: Effort) -> str:
     """Write a value into an attribute below the device's directory in sysfs."""
+    attribute, value = work.attribute, work.value
     parts = attribute.split("/")
     if not attribute or any(part in {"", ".", ".."} for part in parts):
         raise NotDoneError(f"{place}: {attribute!r} names no attribute below it; nothing was changed")
     path = f"{place.sysfs}/{attribute}"
+    if work.instead_of and (now := _attribute(path)) not in work.instead_of:
+        return f"{place}: {attribute} is {now!r}, so there was nothing to set"
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
         try:
@@ -29,6 +34,15 @@ def set_attribute(place: Place, attribute: str, value: str, effort: Effort) -> s
     except OSError as error:
         raise NotDoneError(f"{place}: setting {attribute} to {value!r}: {words(error)}; it was not set") from error
     return f"{place}: {attribute} set to {value!r}"
+
+
+def _attribute(path: str) -> str:
+    """Read an attribute; what is not there says nothing."""
+    try:
+        with open(path, "rb") as file:
+            return file.read().decode("utf-8", "backslashreplace").strip()
+    except OSError:
+        return ""
 
 
 def write_file(path: str, content: str, mode: int, effort: Effort) -> str:
@@ -60,9 +74,7 @@ def write_file(path: str, content: str, mode: int, effort: Effort) -> str:
 def make_directory(path: str, mode: int | None, effort: Effort) -> str:
     """Make a directory; parents that are missing get 0755, and so does it unless a mode is given."""
     _absolute(path)
-    real = os.path.realpath(path)
-    if real != os.path.normpath(path):
-        raise RefusedError(f"{path} leads through a link to {real}; nothing was made there")
+    require_no_link(path)
     there = os.path.isdir(path)
     try:
         if there and (mode is None or stat.S_IMODE(os.stat(path).st_mode) == mode):
@@ -74,6 +86,30 @@ def make_directory(path: str, mode: int | None, effort: Effort) -> str:
     except OSError as error:
         raise NotDoneError(f"making the directory {path}: {words(error)}") from error
     return f"directory {path} {'has its mode now' if there else 'made'}"
+
+
+def require_no_link(path: str) -> None:
+    """Refuse a path on which a link leads elsewhere: that may be on a disk that nobody speaks for."""
+    real = os.path.realpath(path)
+    if real != os.path.normpath(path):
+        raise RefusedError(f"{path} leads through a link to {real}; nothing was made there")
+
+
+def require_room(path: str, size: int) -> str:
+    """Refuse unless a file has room in the place of another, which is still there; what root keeps is no room."""
+    try:
+        taken = os.lstat(path).st_blocks * 512
+    except FileNotFoundError:
+        taken = 0
+    around = os.statvfs(os.path.dirname(path))
+    room = around.f_bavail * around.f_frsize + taken
+    if room < size:
+        has, asked = told_apart(human(room), human(size), room, size)
+        raise RefusedError(
+            f"{path} is to have {asked}, and without what is there now it would have room for {has}; "
+            "it was left as it is. Make room, or ask for less"
+        )
+    return f"{path} has room for {human(size)}"
 
 
 def append_line(path: str, line: str, mode: int) -> str:

@@ -14,8 +14,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from pre_nixos.host.doing.ranges import clip
 from pre_nixos.model.data import Data
-from pre_nixos.model.step import TableEntry
+from pre_nixos.model.step import Range, TableEntry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -24,10 +25,11 @@ _HEADER = struct.Struct("<8sIIIIQQQQ16sQIII")
 _ENTRY = struct.Struct("<16s16sQQQ72s")
 NAME_UNITS = 36
 """UTF-16 units a partition's name may have."""
+_PROTECTIVE = 0xEE
 LARGEST_ARRAY = 4 * 1024 * 1024
 """No sound table has more bytes of entries; a larger count is damage."""
 SLOTS = 128
-"""How many entries libparted makes room for."""
+"""How many entries libparted makes room for in a table of its own."""
 
 
 class Copy(Data):
@@ -139,6 +141,33 @@ class Table(Data):
             and (self.backup.fields.here + 1) * self.backup.sector == size
         )
 
+    def base(self, size: int) -> Copy | None:
+        """The copy over which libparted can lay a new table: that of a sound one, or what is left of one.
+
+        It keeps how many entries there is room for then.
+        """
+        if self.primary and self.backup:
+            return self.primary if self.sound(size) else None
+        copy = self.primary or self.backup
+        if copy is None or {copy.fields.here, copy.fields.other} != {1, size // copy.sector - 1}:
+            return None
+        return copy
+
+    def newly_taken(self, size: int, slots: int) -> tuple[Range, ...]:
+        """What the lists of a table with this many entries take of the disk beyond those of this one."""
+        copy = self.primary or self.backup
+        if copy is None:
+            return ()
+        sector, last = copy.sector, size // copy.sector - 1
+        have = -(-len(copy.array) // sector)
+        want = -(-slots * _ENTRY.size // sector)
+        # A copy that is gone, or not where the disk ends now, has left its list where it usually is.
+        lists = [self.primary.fields.array_at if self.primary else 2, last - have]
+        lists += [self.backup.fields.array_at] if self.backup else []
+        own = {each for at in lists for each in range(at, at + have)}
+        new = {*range(2, 2 + want), *range(last - want, last)} - own
+        return clip((Range(start=each * sector, length=sector) for each in new), size)
+
 
 class Protection(StrEnum):
     """What the MBR, the first sector of a disk, says of a GPT behind it."""
@@ -156,9 +185,16 @@ def protection(sector: bytes) -> Protection:
     if sector[510:512] != b"\x55\xaa":
         return Protection.NONE
     types = sector[450:510:16]
-    if 0xEE in types:
+    if _PROTECTIVE in types:
         return Protection.PROTECTIVE
     return Protection.FOREIGN if any(types) else Protection.NONE
+
+
+def beside(sector: bytes) -> tuple[int, ...]:
+    """Types of what a hybrid MBR has beside the entry that protects a GPT."""
+    types = sector[450:510:16]
+    hybrid = protection(sector) is Protection.PROTECTIVE
+    return tuple(each for each in types if each not in {0, _PROTECTIVE}) if hybrid else ()
 
 
 def read_table(read: Callable[[int, int], bytes], size: int, sector: int) -> Table:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pre_nixos.host.doing import kernel
 from pre_nixos.host.doing.problems import NotDoneError, words
+from pre_nixos.host.geometry import block_and_geometry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from pre_nixos.host.doing.problems import Effort
 
 EXT4_RESIZE = 0x40086610
-XFS_GEOMETRY, XFS_GROW = 0x80705864, 0x4010586E
+XFS_GROW = 0x4010586E
 BTRFS_SMALLEST = 256 * 1024 * 1024
 """The kernel resizes no device of a btrfs to less than this."""
 BTRFS_INFO, BTRFS_RESIZE = 0x8400941F, 0x50009403
@@ -81,8 +82,8 @@ def _ext(directory: int, size: int) -> None:
 
 
 def _xfs(directory: int, size: int) -> None:
-    geometry = fcntl.ioctl(directory, XFS_GEOMETRY, bytes(112))
-    block, most_inodes = struct.unpack_from("=I", geometry, 0)[0], struct.unpack_from("=I", geometry, 28)[0]
+    block, geometry = block_and_geometry(directory)
+    (most_inodes,) = struct.unpack_from("=I", geometry, 28)
     try:
         fcntl.ioctl(directory, XFS_GROW, struct.pack("=QII", size // block, most_inodes, 0))
     except OSError as error:

@@ -18,6 +18,7 @@ from pre_nixos.host.api import (
 from pre_nixos.host.doing import (
     attach,
     blocks,
+    claims,
     files,
     free,
     growing,
@@ -42,6 +43,10 @@ from pre_nixos.model.step import (
     RequireBlank,
     RequireClear,
     RequireFree,
+    RequireLink,
+    RequireRoom,
+    RequireSize,
+    RequireUnclaimed,
     Run,
     SetAttribute,
     SwapOff,
@@ -53,7 +58,7 @@ from pre_nixos.model.step import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pre_nixos.host.api import Deed, Reader
     from pre_nixos.host.doing.tools import Runner
@@ -71,6 +76,8 @@ class Hands:
     def __init__(self, reader: Reader, runner: Runner | None = None) -> None:
         self._reader = reader
         self._runner: Runner = runner or _run
+        self.listener: Callable[[str], None] | None = None
+        """Who is told what loud programs say."""
         self._lock = holds.MachineLock()
         self._held = holds.HeldDisks()
         self._pins = Pins()
@@ -109,13 +116,22 @@ class Hands:
     ) -> str:
         match work:
             case Run():
+                runner = self._runner
+                if work.aloud and self.listener is not None and runner is _run:
+                    runner = tools.telling(_run, self.listener, secrets)
                 return tools.run(
-                    work, lambda node: place_of(node, places).path, secrets, self._runner, self._lock.inherited, effort
+                    work,
+                    lambda node: place_of(node, places).path,
+                    secrets,
+                    runner,
+                    self._lock.inherited,
+                    effort,
+                    is_gone=lambda node: node.layer in places and waiting.goes(places[node.layer]),
                 )
             case WriteTable():
                 return table.write_table(place_of(work.target, places), work.entries, self._pins, self._reader, effort)
             case Zero():
-                return blocks.zero(place_of(work.target, places), work.ranges, self._pins, effort)
+                return blocks.zero(place_of(work.target, places), work.ranges, self._pins, effort, added=work.added)
             case Discard():
                 return blocks.discard(place_of(work.target, places), effort)
             case RequireBlank():
@@ -124,10 +140,18 @@ class Hands:
                 return free.require_free(place_of(work.target, places), self._reader, passing=work.passing)
             case RequireClear():
                 return blocks.require_clear(place_of(work.target, places), work.ranges)
+            case RequireSize():
+                return blocks.require_size(place_of(work.target, places), work.size)
+            case RequireRoom():
+                return files.require_room(work.path, work.size)
+            case RequireLink():
+                return claims.require_link(place_of(work.target, places), work.path)
+            case RequireUnclaimed():
+                return claims.require_unclaimed(work, self._reader)
             case Await():
                 return self._await(work, places)
             case SetAttribute():
-                return files.set_attribute(place_of(work.target, places), work.attribute, work.value, effort)
+                return files.set_attribute(place_of(work.target, places), work, effort)
             case WriteFile():
                 return files.write_file(work.path, work.content, work.mode, effort)
             case MakeDirectory():
@@ -186,8 +210,15 @@ def _told(work: Step | Deed, places: Mapping[str, str], error: OSError, effort: 
     return f"{type(work).__name__}{who}{path}: {words(error)}; {after}"
 
 
-def _run(argv: Sequence[str], *, stdin: bytes | None, timeout: float, pass_fds: Sequence[int]) -> Ran:
+def _run(
+    argv: Sequence[str],
+    *,
+    stdin: bytes | None,
+    timeout: float,
+    pass_fds: Sequence[int],
+    heard: Callable[[str], None] | None = None,
+) -> Ran:
     """Start a program by the one place of the library that does; loaded by the first step that needs it."""
     from pre_nixos.host.processes import run
 
-    return run(argv, stdin=stdin, timeout=timeout, pass_fds=pass_fds)
+    return run(argv, stdin=stdin, timeout=timeout, pass_fds=pass_fds, heard=heard)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from typing import TYPE_CHECKING
 
 from pre_nixos.host.doing import kernel
 from pre_nixos.host.doing.places import locate, read_attribute, sysfs_of
 from pre_nixos.host.doing.problems import NotDoneError, RefusedError, words
-from pre_nixos.host.doing.udev import udevd_runs
+from pre_nixos.host.doing.udev import udevd_runs, wait_until_quiet
 from pre_nixos.model.data import Data
 
 if TYPE_CHECKING:
@@ -20,6 +21,10 @@ RESTRAINTS = (
     ("ANACONDA", "1"),  # md's rules leave arrays alone
     ("DM_MULTIPATH_DEVICE_PATH", "1"),  # LVM's rules take the device for a path of a multipath one
 )
+
+
+QUIET = 20.0
+"""Seconds to wait for udevd, which others may keep busy for as long as they like."""
 
 
 class MachineLock:
@@ -178,9 +183,16 @@ def _difference(number: str, held: Held) -> str:
 
 
 def hold_off_assembly(*, on: bool, runner: Runner, inherited: tuple[int, ...], effort: Effort) -> str:
-    """Tell udevd to leave arrays and volume groups alone, or to treat them as ever again."""
+    """Tell udevd to leave arrays and volume groups alone, or to treat them as ever again.
+
+    The latter once it has dealt with what happened meanwhile: else it would come to that with nothing to hold it back.
+    And by then the links are there by which what was made is found. The former counts once whoever has begun to look
+    before has ended: they would put together what has been taken apart since.
+    """
     if not udevd_runs():
         return "no udevd runs, so nobody assembles anything behind our back"
+    if not on:
+        wait_until_quiet(time.monotonic() + QUIET)
     properties = [f"--property={key}={value if on else ''}" for key, value in RESTRAINTS]
     effort.processes += 1
     ran = runner(("udevadm", "control", *properties), stdin=None, timeout=30.0, pass_fds=inherited)
@@ -190,4 +202,6 @@ def hold_off_assembly(*, on: bool, runner: Runner, inherited: tuple[int, ...], e
     if ran.status != 0:
         said = ran.error or ran.stderr.strip() or f"status {ran.status}"
         raise NotDoneError(f"udevd could not be told to {'leave' if on else 'assemble'} arrays and groups: {said}")
+    if on:
+        wait_until_quiet(time.monotonic() + QUIET)
     return f"udevd {'leaves arrays and volume groups alone' if on else 'treats arrays and volume groups as ever'}"

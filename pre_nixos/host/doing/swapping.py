@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from pre_nixos.host.doing import kernel
+from pre_nixos.host.doing.files import require_no_link
 from pre_nixos.host.doing.problems import NotDoneError, RefusedError, words
 from pre_nixos.host.mounttable import block_number, read_swaps
 
@@ -61,6 +62,7 @@ def swap_to_file(path: str, size: int, priority: int | None, effort: Effort) -> 
     """Use a file as swap, and make it first if it is not there."""
     if path in read_swaps():
         return f"{path} is in use as swap already"
+    require_no_link(path)
     flags = _preferred(path, priority)
     made = _make_file(path, size, effort)
     effort.wrote = True

@@ -31,6 +31,37 @@ class Runner(Protocol):
         ...
 
 
+class LoudRunner(Protocol):
+    """Starts a program, waits for it, and tells what it says meanwhile."""
+
+    def __call__(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes | None,
+        timeout: float,
+        pass_fds: Sequence[int],
+        heard: Callable[[str], None],
+    ) -> Ran:
+        """Run it as above; `heard` is told each line."""
+        ...
+
+
+def telling(runner: LoudRunner, tell: Callable[[str], None], secrets: Mapping[str, str]) -> Runner:
+    """Give a runner that tells what a program says, but no secret."""
+
+    def run_aloud(argv: Sequence[str], *, stdin: bytes | None, timeout: float, pass_fds: Sequence[int]) -> Ran:
+        return runner(
+            argv,
+            stdin=stdin,
+            timeout=timeout,
+            pass_fds=pass_fds,
+            heard=lambda line: tell(masked(line, secrets.values())),
+        )
+
+    return run_aloud
+
+
 def run(
     work: Run,
     path_of: Callable[[Node], str],
@@ -38,8 +69,13 @@ def run(
     runner: Runner,
     inherited: Sequence[int],
     effort: Effort,
+    *,
+    is_gone: Callable[[Node], bool],
 ) -> str:
-    """Run a program of a plan; anything but status 0 is a failure, told with the end of what it said."""
+    """Run a program of a plan; anything but status 0 is a failure, told with the end of what it said.
+
+    Only of one that brings a device to an end the device tells more than the status: `is_gone` is asked.
+    """
     with ExitStack() as files:
         handed: list[int] = []
 
@@ -58,6 +94,8 @@ def run(
         effort.processes -= 1
         effort.wrote = False
         raise NotDoneError(f"{argv[0]} is not installed; nothing was changed")
+    if (ran.error or ran.status != 0) and work.ends is not None and is_gone(work.ends):
+        return f"{command}: {work.ends.layer} is gone"
     if ran.error == "timeout":
         raise NotDoneError(f"{command}: stopped after {work.timeout:g} s without an end; it may have written")
     said = tail(masked(ran.stderr.strip() or ran.stdout, secrets.values()))  # masked whole: a cut could halve a secret

@@ -13,9 +13,13 @@ from pre_nixos.host.doing.problems import NotDoneError, words
 from pre_nixos.host.processes import UDEVD, is_listening
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pre_nixos.host.doing.places import Place
 
 NETLINK_KOBJECT_UEVENT = 15
+QUEUE = "/run/udev/queue"
+"""Is there as long as udevd has events to deal with."""
 FROM_UDEVD = 2
 """The multicast group on which udevd repeats each event when it has dealt with it."""
 
@@ -23,6 +27,20 @@ FROM_UDEVD = 2
 def udevd_runs(control: str = UDEVD) -> bool:
     """Whether udevd listens."""
     return is_listening(control)
+
+
+def wait_until_quiet(
+    deadline: float,
+    queue: str = QUEUE,
+    pause: Callable[[float], None] = time.sleep,
+    now: Callable[[], float] = time.monotonic,
+) -> bool:
+    """Wait until udevd has nothing left to do; false if it still had at the deadline."""
+    while os.path.exists(queue):
+        if now() >= deadline:
+            return False
+        pause(0.02)
+    return True
 
 
 def wait_until_handled(place: Place, deadline: float) -> bool:

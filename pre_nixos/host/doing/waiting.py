@@ -35,6 +35,19 @@ def _appear(number: str, layer: str, deadline: float) -> Place:
         time.sleep(0.02)
 
 
+LEAVING = 2.0
+"""Seconds in which what has ended goes: the kernel takes a device away a moment after it has stopped it."""
+
+
+def goes(number: str) -> bool:
+    """Say whether the device is gone, or goes in a moment."""
+    try:
+        await_absent(number, "", LEAVING)
+    except NotDoneError:
+        return False
+    return True
+
+
 def await_absent(number: str | None, layer: str, timeout: float) -> str:
     """Wait until the kernel no longer has the device."""
     if number is None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -127,3 +128,86 @@ def test_options_are_added_to_those_that_are_in_force(mocker: MockerFixture) -> 
     mount.assert_called_once_with("none", "/mnt/tmp", "tmpfs", 32 | 2 | 8 | 1 << 21, "size=2M")
     with pytest.raises(RefusedError, match="not ext4"):
         attach.change(None, "/mnt/tmp", "ext4", ("noexec",), Effort())
+
+
+def calls(mocker: MockerFixture, *refused: tuple[int, int]) -> list[tuple[str, int, str]]:
+    """Have the kernel mount, but for the n-th times that are refused with these errors: what it was asked, in order."""
+    asked: list[tuple[str, int, str]] = []
+    errors = dict(refused)
+
+    def mount(source: str, at: str, kind: str, flags: int, data: str) -> None:
+        del at, kind
+        asked.append((source, flags, data))
+        if len(asked) in errors:
+            raise OSError(errors[len(asked)], "refused")
+
+    mocker.patch.object(kernel, "mount", mount)
+    return asked
+
+
+DEVICE = PLACE.path
+BUSY = 16
+
+
+def test_a_further_mount_may_be_read_only_or_writable_whatever_the_first_is(
+    mocker: MockerFixture, tmp_path: Path
+) -> None:
+    real = str(tmp_path.resolve())
+    after = mounted(f"30 1 259:1 / {real} rw - ext4 /dev/nvme0n1p1 rw")
+    mocker.patch.object(attach, "top_mount", side_effect=[None, after, None, after, None])
+    asked = calls(mocker, (1, BUSY), (4, BUSY), (7, BUSY), (8, BUSY))
+    attach.attach(PLACE, real, "ext4", ("ro", "nosuid"), Effort())
+    # Only this mount is made read-only, not the filesystem.
+    assert asked == [(DEVICE, 1 | 2, ""), (DEVICE, 2, ""), ("none", 32 | 4096 | 1 | 2, "")]
+    attach.attach(PLACE, real, "ext4", ("nosuid", "commit=60"), Effort())
+    assert asked[3:] == [(DEVICE, 2, "commit=60"), (DEVICE, 1 | 2, "commit=60"), ("none", 32 | 2, "")]
+    with pytest.raises(NotDoneError, match="nothing is mounted there"):
+        attach.attach(PLACE, real, "ext4", (), Effort())
+
+
+def test_what_cannot_be_made_writable_is_not_left_mounted(mocker: MockerFixture, tmp_path: Path) -> None:
+    real = str(tmp_path.resolve())
+    mocker.patch.object(attach, "top_mount", return_value=None)
+    unmount = mocker.patch.object(kernel, "unmount")
+    calls(mocker, (1, BUSY), (3, 30))
+    with pytest.raises(NotDoneError, match="nothing is mounted there"):
+        attach.attach(PLACE, real, "ext4", (), Effort())
+    unmount.assert_called_once_with(real)
+
+
+@pytest.mark.parametrize(("directory", "made"), [("/www", ["www"]), ("/", [])])
+def test_a_directory_is_read_only_and_its_filesystem_is_not(
+    mocker: MockerFixture, tmp_path: Path, directory: str, made: list[str]
+) -> None:
+    real = str(tmp_path.resolve())
+    after = mounted(f"30 1 259:1 / {real} ro - ext4 /dev/nvme0n1p1 rw")
+    mocker.patch.object(attach, "top_mount", side_effect=[None, after, None])
+    mocker.patch.object(kernel, "unmount")
+    copy = mocker.patch.object(kernel, "copy_mount", return_value=os.open(real, os.O_RDONLY))
+    mocker.patch.object(kernel, "show_at")
+    asked = calls(mocker)
+    attach.attach(PLACE, real, "ext4", ("ro", "commit=60"), Effort(), directory)
+    assert asked == [(DEVICE, 0, "commit=60"), ("none", 32 | 4096 | 1, "")]
+    copy.assert_called_once_with(f"{real}/{directory.strip('/')}")
+    assert [each.name for each in tmp_path.iterdir()] == made
+
+
+def test_one_of_several_mounts_is_made_read_only_alone(mocker: MockerFixture) -> None:
+    line = mounted("30 1 259:1 / /mnt rw,relatime - ext4 /dev/nvme0n1p1 rw")
+    mocker.patch.object(attach, "top_mount", return_value=line)
+    elsewhere = mocker.patch.object(attach, "_is_elsewhere", return_value=True)
+    asked = calls(mocker)
+    attach.change(PLACE, "/mnt", "ext4", ("ro",), Effort())
+    assert asked == [("none", 32 | 4096 | 1 | 1 << 21, "")]
+    asked.clear()
+    attach.change(PLACE, "/mnt", "ext4", ("ro", "commit=60"), Effort())
+    assert asked == [("none", 32 | 1 << 21, "commit=60"), ("none", 32 | 4096 | 1 | 1 << 21, "")]
+    asked.clear()
+    elsewhere.return_value = False
+    attach.change(PLACE, "/mnt", "ext4", ("ro",), Effort())
+    assert asked == [("none", 32 | 1 | 1 << 21, "")]
+
+
+def test_whether_a_filesystem_or_only_a_mount_of_it_is_read_only() -> None:
+    one, all_of_it = parse("30 1 8:1 / /a ro - ext4 /dev/sda1 rw\n31 1 8:2 / /b rw - ext4 /dev/sda2 ro\n")
+    assert (one.sealed, all_of_it.sealed) == (False, True)

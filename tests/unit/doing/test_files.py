@@ -5,12 +5,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pre_nixos.host.doing.files import append_line, make_directory, set_attribute, write_file
+from pre_nixos.host.doing.files import append_line, make_directory, require_room, set_attribute, write_file
 from pre_nixos.host.doing.places import Place
 from pre_nixos.host.doing.problems import Effort, NotDoneError, RefusedError
+from pre_nixos.model.step import Node, SetAttribute
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pytest_mock import MockerFixture
 
 
 def test_a_file_is_replaced_whole_and_left_alone_when_it_is_right(tmp_path: Path) -> None:
@@ -84,18 +87,56 @@ def test_the_journal_is_private_and_a_torn_line_does_not_swallow_the_next(tmp_pa
         append_line(str(path), "a\nb", 0o600)
 
 
+def setting(attribute: str, value: str, *instead_of: str) -> SetAttribute:
+    return SetAttribute(target=Node(layer="mdraid:main"), attribute=attribute, value=value, instead_of=instead_of)
+
+
 def test_an_attribute_is_set_and_stays_below_the_device(tmp_path: Path) -> None:
     (tmp_path / "md").mkdir()
     (tmp_path / "md" / "sync_max").write_text("max\n")
     place = Place(number="9:0", name="md0", path="/dev/md0", sysfs=str(tmp_path), layer="mdraid:main")
     effort = Effort()
-    set_attribute(place, "md/sync_max", "0", effort)
+    set_attribute(place, setting("md/sync_max", "0"), effort)
     assert (tmp_path / "md" / "sync_max").read_text().startswith("0")
     assert effort.wrote
     for bad in ("../md/sync_max", "", "/etc/passwd", "md//x"):
         with pytest.raises(NotDoneError, match="names no attribute"):
-            set_attribute(place, bad, "0", Effort())
+            set_attribute(place, setting(bad, "0"), Effort())
     effort = Effort()
     with pytest.raises(NotDoneError, match=r"/dev/md0 \(mdraid:main\): setting md/none .* it was not set"):
-        set_attribute(place, "md/none", "0", effort)
+        set_attribute(place, setting("md/none", "0"), effort)
     assert not effort.wrote
+
+
+def test_room_for_a_file_is_what_is_free_and_what_the_one_before_it_takes(
+    mocker: MockerFixture, tmp_path: Path
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * (8 << 20))
+    around = mocker.patch.object(os, "statvfs", return_value=mocker.Mock(f_bavail=10, f_bfree=99, f_frsize=1 << 20))
+    taken = path.stat().st_blocks * 512
+    assert require_room(str(path), taken + (10 << 20)) == f"{path} has room for 18 MiB"
+    around.assert_called_with(str(tmp_path))
+    with pytest.raises(RefusedError, match=r"is to have 40 MiB, .* room for 18 MiB; it was left as it is"):
+        require_room(str(path), 40 << 20)
+    with pytest.raises(RefusedError, match=f"is to have {taken + (10 << 20) + 1} bytes, .* {taken + (10 << 20)} bytes"):
+        require_room(str(path), taken + (10 << 20) + 1)
+    path.unlink()
+    with pytest.raises(RefusedError, match="room for 10 MiB"):
+        require_room(str(path), 11 << 20)
+
+
+@pytest.mark.parametrize(
+    ("reads", "after"), [("resync\n", "frozen"), ("recover\n", "frozen"), ("idle\n", "idle\n"), (None, None)]
+)
+def test_an_attribute_that_changes_by_itself_is_set_where_it_must_be(
+    reads: str | None, after: str | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "sync_action"
+    if reads is not None:
+        path.write_text(reads)
+    place = Place(number="9:0", name="md0", path="/dev/md0", sysfs=str(tmp_path), layer="mdraid:main")
+    effort = Effort()
+    set_attribute(place, setting("sync_action", "frozen", "resync", "recover"), effort)
+    assert effort.wrote == (after == "frozen")
+    assert (path.read_text()[: len(after)] if after else None) == after

@@ -11,7 +11,7 @@ from pre_nixos.host.doing import Hands, holds, places
 from pre_nixos.host.doing.free import require_blank, require_free
 from pre_nixos.host.doing.places import Place, locate
 from pre_nixos.host.doing.problems import NotDoneError, NotNowError, RefusedError
-from pre_nixos.host.doing.udev import answers, udevd_runs
+from pre_nixos.host.doing.udev import answers, udevd_runs, wait_until_quiet
 from pre_nixos.host.questions import (
     Content,
     Contents,
@@ -253,6 +253,15 @@ def test_an_event_answers_only_its_own_question() -> None:
     assert not answers(event, "abc")
     assert not answers(event.replace(b"libudev\0", b"change@/x"), "abc-1")
     assert answers(b"libudev\0x\0SYNTH_UUID=abc-1", "abc-1")
+
+
+def test_udevd_is_waited_for_and_not_for_ever(tmp_path: Path) -> None:
+    queue = tmp_path / "queue"
+    clock = iter(range(100))
+    assert wait_until_quiet(3, str(queue), pause=lambda _: None, now=lambda: next(clock))
+    queue.touch()
+    assert not wait_until_quiet(3, str(queue), pause=lambda _: None, now=lambda: next(clock))
+    assert wait_until_quiet(99, str(queue), pause=lambda _: queue.unlink(), now=lambda: next(clock))
 
 
 def test_a_socket_nobody_listens_on_is_no_udevd(tmp_path: Path) -> None:

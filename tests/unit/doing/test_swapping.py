@@ -70,3 +70,21 @@ def test_what_else_is_at_its_place_is_left_alone(mocker: MockerFixture, tmp_path
     with pytest.raises(RefusedError, match="left alone"):
         swapping.swap_to_file(str(path), MIB, None, Effort())
     assert path.read_text() == "precious"
+
+
+@pytest.mark.parametrize("name", ["file", "new/file"])
+def test_none_is_made_or_used_where_a_link_leads_to(mocker: MockerFixture, tmp_path: Path, name: str) -> None:
+    swap_on = mocker.patch.object(kernel, "swap_on")
+    other, wanted = tmp_path / "other", tmp_path / "wanted"
+    for each in (other, wanted):
+        each.mkdir()
+    (other / "there").write_bytes(swapping.header(MIB))
+    (wanted / "linked").symlink_to(other)
+    (wanted / "link").symlink_to(other / "there")
+    effort = Effort()
+    for path, real in ((wanted / "linked" / name, other / name), (wanted / "link", other / "there")):
+        with pytest.raises(RefusedError, match=f"through a link to {real}; nothing was made"):
+            swapping.swap_to_file(str(path), MIB, None, effort)
+    assert not effort.wrote
+    assert not swap_on.called
+    assert [each.name for each in other.iterdir()] == ["there"]

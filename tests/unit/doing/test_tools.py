@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pre_nixos.host.doing import tools
 from pre_nixos.host.doing.problems import Effort, NotDoneError
-from pre_nixos.host.doing.tools import TAIL, brief, masked, run, tail
+from pre_nixos.host.doing.tools import TAIL, brief, masked, tail
 from pre_nixos.host.questions import Ran
 from pre_nixos.model.step import Node, Run, Secret
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
 
 PASSPHRASE = "correct horse"
 SECRETS = {"file:/key": PASSPHRASE}
@@ -24,6 +27,9 @@ class Recorder:
     def __call__(self, argv: Sequence[str], *, stdin: bytes | None, timeout: float, pass_fds: Sequence[int]) -> Ran:
         self.calls.append((tuple(argv), stdin, timeout, tuple(pass_fds)))
         return self.ran
+
+
+run = partial(tools.run, is_gone=lambda _: False)
 
 
 def path_of(node: Node) -> str:
@@ -67,6 +73,21 @@ def test_failures_in_words(ran: Ran, expected: str, wrote: bool, processes: int)
         run(Run(argv=("mkfs", Node(layer="luks:a")), timeout=2), path_of, {}, Recorder(ran), (), effort)
     assert str(caught.value).startswith(expected)
     assert (effort.wrote, effort.processes) == (wrote, processes)
+
+
+FAILURES = (Ran(status=1, stderr="Device is busy"), Ran(status=-9), Ran(status=-1, error="timeout"))
+
+
+@pytest.mark.parametrize("ran", FAILURES)
+def test_what_was_to_end_a_device_is_judged_by_the_device(ran: Ran) -> None:
+    node = Node(layer="luks:a")
+    ending = Run(argv=("stop", node), ends=node)
+    once_gone = partial(tools.run, is_gone=lambda _: True)
+    assert once_gone(ending, path_of, {}, Recorder(ran), (), Effort()) == "stop /dev/sda1: luks:a is gone"
+    with pytest.raises(NotDoneError):
+        run(ending, path_of, {}, Recorder(ran), (), Effort())
+    with pytest.raises(NotDoneError):
+        once_gone(Run(argv=("stop", node)), path_of, {}, Recorder(ran), (), Effort())
 
 
 def test_a_tool_that_repeats_the_secret_does_not_get_it_into_the_outcome() -> None:

@@ -48,6 +48,10 @@ def test_files_and_directories(tmp_path: Path) -> None:
     assert host.ask(ListDirectory(path="/nonesuch")).error == "No such file or directory"
 
 
+def test_a_file_that_the_kernel_would_want_as_much_memory_for_as_is_asked_for() -> None:
+    assert LocalHost().ask(ReadFile(path="/proc/sys/kernel/osrelease")).content == f"{os.uname().release}\n"
+
+
 def test_a_command(tmp_path: Path) -> None:
     assert LocalHost().ask(Command(argv=("ls", str(tmp_path)))).status == 0
 

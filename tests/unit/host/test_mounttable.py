@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pre_nixos.host.mounttable import block_number, decode, namespace_of, parse, read_mounts
+from pre_nixos.host.mounttable import block_number, decode, namespace_of, parse, permissions, read_mounts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,6 +54,56 @@ def proc(tmp_path: Path) -> str:
     (tmp_path / "swaps").write_text(SWAPS)
     (tmp_path / "sys").mkdir()
     return str(tmp_path)
+
+
+STACKED = """\
+21 1 8:1 / / rw - ext4 /dev/sda1 rw
+22 21 8:2 / /data rw - xfs /dev/sda2 rw
+23 21 0:50 / /share rw - nfs4 far:/share rw
+24 23 8:3 / /share/disk rw - ext4 /dev/sda3 rw
+25 21 8:4 / /twice rw - ext4 /dev/sda4 rw
+26 21 8:5 / /twice rw - ext4 /dev/sda5 rw
+27 21 8:6 / /hidden/below rw - ext4 /dev/sda6 rw
+28 21 0:51 / /hidden rw - tmpfs x rw
+29 21 0:52 / /run rw - tmpfs x rw
+30 29 0:53 / /run/cluster rw - gfs2 /dev/sda7 rw
+"""
+
+
+def test_only_directories_that_answer_at_once_are_asked_for_their_mode(tmp_path: Path) -> None:
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self/mountinfo").write_text(STACKED)
+    asked: list[str] = []
+
+    def mode_at(path: str) -> int:
+        asked.append(path)
+        return 0o1777
+
+    mounts = read_mounts(str(tmp_path), number_at, mode_at).mounts
+    assert asked == ["/", "/data", "/twice", "/hidden", "/run"]
+    assert [each.device for each in mounts if each.at == "/twice" and each.mode is not None] == ["8:5"]
+
+
+def test_only_what_answers_at_once_is_asked_for_its_size(tmp_path: Path) -> None:
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self/mountinfo").write_text(STACKED)
+
+    def size_at(type_: str, at: str, number: str) -> int | None:
+        return {("xfs", "/data", "8:2"): 300, ("ext4", "/share/disk", "8:3"): 400}.get((type_, at, number))
+
+    mounts = read_mounts(str(tmp_path), number_at, size_at=size_at).mounts
+    assert [(each.at, each.size) for each in mounts if each.size is not None] == [("/data", 300)]
+
+
+def test_a_filesystem_that_turned_read_only_is_so_wherever_it_is_mounted() -> None:
+    (line,) = parse("21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 ro,errors=remount-ro")
+    assert line.options == ("ro", "relatime", "errors=remount-ro")
+
+
+def test_what_cannot_be_asked_has_no_mode(tmp_path: Path) -> None:
+    assert permissions(str(tmp_path / "nothing")) is None
+    tmp_path.chmod(0o750)
+    assert permissions(str(tmp_path)) == 0o750
 
 
 def number_at(path: str) -> str:

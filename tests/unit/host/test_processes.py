@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from pre_nixos.host import processes
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pytest
 
 
@@ -106,3 +108,25 @@ def test_it_dies_with_us() -> None:
             break
         time.sleep(0.05)
     assert _gone(child)
+
+
+def test_what_it_says_is_heard_while_it_runs(tmp_path: Path) -> None:
+    heard: list[str] = []
+    sign = tmp_path / "heard"
+
+    def hear(line: str) -> None:
+        heard.append(line)
+        sign.touch()  # without it the program would never end
+
+    script = f'echo ready; echo "10 %\\r20 %"; while [ ! -e {sign} ]; do sleep 0.05; done; echo; printf "the end"'
+    done = processes.run(["sh", "-c", script], timeout=20, heard=hear)
+    assert (done.status, done.error) == (0, "")
+    assert heard == ["ready", "20 %", "the end"]
+    assert done.stdout.startswith("ready\n10 %\r20 %\n")
+
+
+def test_what_it_said_before_its_time_was_up_is_heard_too() -> None:
+    heard: list[str] = []
+    script = "echo out; echo err >&2; printf half; exec sleep 60"
+    assert processes.run(["sh", "-c", script], timeout=0.5, heard=heard.append).error == "timeout"
+    assert sorted(heard) == ["err", "half", "out"]

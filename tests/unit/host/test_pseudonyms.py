@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -28,6 +28,11 @@ from pre_nixos.host.questions import (
 )
 from pre_nixos.host.record import Recorder, Recording
 from pre_nixos.host.replay import Replay
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pre_nixos.host.pieces import Pieces
 
 UUID = "f909e517-81d3-460d-890c-d22b6e7f9ffb"
 VG, LV = "AbCdEf-1234-GhIj-5678-KlMn-90Op-QrStUv", "zYxWvU-9876-tSrQ-5432-pOnM-10lK-jIhGfE"
@@ -169,6 +174,45 @@ def test_a_short_serial_number_changes_only_where_it_stands_alone(text: str, rep
 
 def test_bytes_of_devices_are_forgotten(replay: Replay) -> None:
     assert replay.ask(ReadAt(number="8:0", offset=0, length=4)).data == bytes(4)
+
+
+def seen_of(reads: list[tuple[int, bytes]], *answers: dict[int, bytes]) -> list[bytes]:
+    """What is left of some bytes of one device, given what several say that may be seen."""
+    recorder = Recorder(Reading([data for _, data in reads]))
+    for offset, data in reads:
+        recorder.ask(ReadAt(number="8:0", offset=offset, length=len(data)))
+    recording = pseudonymise(recorder.recording(), b"key", lambda _, __: answers)
+    found = [pair.decoded() for pair in recording.pairs]
+    return [each.data for each in found if isinstance(each, Bytes)]
+
+
+class Reading(Canned):
+    def __init__(self, reads: list[bytes]) -> None:
+        self._answers = [Bytes(data=each) for each in reads]
+
+
+def test_of_bytes_what_somebody_knows_is_left() -> None:
+    reads = [(0, b"abcdef"), (10, b"klm"), (4, b"efgh"), (6, b"gh")]
+    seen = seen_of(reads, {0: b"AB", 5: b"FG"}, {8: b"..K."}, {100: b"far"})
+    assert seen == [b"AB\0\0\0F", b"K.\0", b"\0FG\0", b"G\0"]
+
+
+def test_where_two_say_different_things_nothing_is_left() -> None:
+    assert seen_of([(0, b"abcd")], {0: b"abc"}, {1: b"bX"}, {2: b"cd"}) == [b"ab\0d"]
+
+
+def test_plugins_are_given_pseudonyms_that_fit_the_rest() -> None:
+    shown: list[str] = []
+
+    def show(pieces: Pieces, other: Callable[[str], str]) -> list[dict[int, bytes]]:
+        assert dict(pieces) == {0: b"LUKS"}
+        shown.extend(other(each) for each in (UUID, f"of {SERIAL}", "home"))
+        return []
+
+    disguised = Replay(pseudonymise(original(), b"key", show))
+    nodes = disguised.ask(ReadBlockNodes()).nodes
+    luks = disguised.ask(SafeProbe(numbers=("8:0", "8:1"))).devices[0].signatures[0].uuid
+    assert shown == [luks, f"of {nodes[0].attributes['device/serial']}", "home"]
 
 
 def test_another_key_gives_other_pseudonyms() -> None:

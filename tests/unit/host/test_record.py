@@ -146,3 +146,25 @@ def test_a_recording_cut_off_anywhere_is_refused() -> None:
         with pytest.raises(RecordingError):
             Recording.from_json(whole[:length])
     assert Recording.from_json(whole).to_json().rstrip() == whole
+
+
+def around(**tools: str) -> Surroundings:
+    return Surroundings(memory=1, architecture="x86_64", firmware="bios", tools=tools, command_line="quiet")
+
+
+def test_a_look_around_for_other_tools_is_answered_too() -> None:
+    """Whoever reads a recording may have other plugins than there were on the machine."""
+    fewer, more = LookAround(), LookAround(tools=("lvm", "mdadm", "mkfs.xfs"))
+    replay = Replay(record((fewer, around()), (more, around(lvm="/bin/lvm", mdadm="/sbin/mdadm"))))
+    assert replay.ask(LookAround(tools=("bcache", "lvm", "mkfs.xfs"))) == around(lvm="/bin/lvm")
+    assert [type(each) for each in replay.unused()] == [LookAround]
+    assert replay.ask(more) == around(lvm="/bin/lvm", mdadm="/sbin/mdadm")
+    assert replay.ask(fewer) == around()
+    assert not replay.unused()
+    assert Replay(record((more, around(lvm="/bin/lvm")))).ask(LookAround()) == around()
+
+
+def test_where_nobody_looked_around_there_is_no_answer() -> None:
+    replay = Replay(record((ReadFile(path="/x"), Text(content="x"))))
+    with pytest.raises(NotRecordedError, match="LookAround"):
+        replay.ask(LookAround(tools=("lvm",)))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import struct
 import time
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ from tests.unit.host.trees import Tree
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pytest_mock import MockerFixture
 
 BUSY = Opened(free=False, error="Device or resource busy")
 
@@ -159,6 +162,38 @@ def test_open_files_of_others_but_not_our_own(machine: Machine) -> None:
         (descriptors / "5").symlink_to("socket:[7]")
         (machine.proc / str(pid) / "comm").write_text("dd\n")
     assert machine.users("8:0") == [User(how="open", what="dd", pid=12)]
+
+
+def test_a_process_that_calls_itself_nothing_is_still_a_user(machine: Machine) -> None:
+    descriptors = machine.proc / "12/fd"
+    descriptors.mkdir(parents=True)
+    (descriptors / "3").symlink_to("/dev/sdb")
+    (machine.proc / "12/comm").write_text("\n")
+    (machine.proc / "12/status").write_text("Name:\t\nPPid:\t1\n")
+    assert machine.users("8:16") == [User(how="open", what="a process without a name", pid=12)]
+
+
+def test_what_udev_starts_is_udevs_and_what_ends_meanwhile_uses_nothing(
+    machine: Machine, mocker: MockerFixture
+) -> None:
+    for pid, name, parent in ((20, "(udev-worker)", 1), (21, "probe", 20), (22, "probe", 20)):
+        descriptors = machine.proc / str(pid) / "fd"
+        descriptors.mkdir(parents=True)
+        (descriptors / "3").symlink_to("/dev/sdb")
+        (machine.proc / str(pid) / "comm").write_text(f"{name}\n")
+        (machine.proc / str(pid) / "status").write_text(f"Name:\t{name}\nPPid:\t{parent}\n")
+    session = Usage._session  # pyright: ignore[reportPrivateUsage] - where in the look it ends
+
+    def ending(self: Usage, pid: str) -> str:
+        if pid == "22":
+            shutil.rmtree(machine.proc / "22")
+        return session(self, pid)
+
+    mocker.patch.object(Usage, "_session", ending)
+    assert machine.users("8:16") == [
+        User(how="open", what="(udev-worker)", pid=20),
+        User(how="open", what="probe (started by udev)", pid=21),
+    ]
 
 
 @pytest.mark.parametrize(
