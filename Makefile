@@ -10,8 +10,8 @@ DEMO ?= $(PY) -m pre_nixos.lab.demo
 BENCH ?= $(PY) -m tests.bench
 ARTEFACTS ?= artefacts
 ARGS ?=
-# Guests that run at a time; each takes a processor and up to a gigabyte.
-JOBS ?= 2
+# Guests that run at a time; each takes up to a gigabyte, and one in three of them waits.
+JOBS ?= $(shell echo $$(($$(nproc) < 8 ? $$(nproc) + 1 : 8)))
 
 # Where the lab keeps the console, the journal and the reports of what failed.
 export PRE_NIXOS_ARTEFACTS := $(abspath $(ARTEFACTS))

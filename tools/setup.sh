@@ -9,11 +9,14 @@ packages=(
   python3 python3-venv python3-dev gcc pkg-config libparted-dev          # pyparted is built from source
   user-mode-linux                                                        # the lab's guests: their kernel,
   qemu-system-x86 linux-image-amd64 busybox-static nvme-cli              # and what those with NVMe or USB need
-  udev kmod mount util-linux fdisk
+  udev systemd iproute2 openssh-client kmod mount util-linux fdisk
   mdadm lvm2 dmsetup thin-provisioning-tools cryptsetup-bin bcache-tools # what the guests and the host are driven with
   e2fsprogs xfsprogs btrfs-progs dosfstools
   gdisk parted                                                           # what the bench is measured against calls
+  nix-bin libwrap0                                                       # what reads the files in nix/; sshd's library
 )
+# Installing it would start it here, and what the tests want is its files, in their guests.
+unpacked=openssh-server
 stamp=.venv/.ready
 # The examples are distributions of their own, and the tests use them as anyone's plugin would be used: installed.
 projects=(.)
@@ -60,6 +63,23 @@ install_packages() {
   fi
   missing=$(missing_packages)
   [ -z "$missing" ] || fail "apt-get succeeded, yet these packages are not installed: $missing"
+}
+
+unpack_package() {
+  local into=.cache/unpacked
+  ! command -v dpkg-query >/dev/null || [ -e "$into/.$unpacked" ] || (
+    echo "setup: unpacking $unpacked into $into"
+    rm -rf "$into" "$into.new"
+    mkdir -p "$into.new"
+    cd "$into.new"
+    for attempt in 1 2; do
+      # Unless its lists are there, and those of today.
+      [ "$attempt" = 1 ] || [ "$(id -u)" -ne 0 ] || apt-get update -o DPkg::Lock::Timeout=300
+      ! apt-get download "$unpacked" || break
+    done >../apt.log 2>&1 </dev/null
+    dpkg-deb --extract "$unpacked"_*.deb . && rm "$unpacked"_*.deb && touch ".$unpacked"
+    mv "../${into##*/}.new" "../${into##*/}"
+  ) || fail "the package $unpacked could not be had from apt; what it said is in .cache/apt.log."
 }
 
 # An interpreter will do if it is new enough and can both make a virtual environment and build an extension.
@@ -114,6 +134,7 @@ make_environment() {
 }
 
 install_packages
+unpack_package
 if ! ready; then
   mkdir -p .cache
   exec 9>.cache/setup.lock

@@ -53,8 +53,16 @@ class Lab(Data):
     disks: tuple[LabDisk, ...] = ()
     memory: int = 512 * MIB
     firmware: Literal["bios", "uefi"] = "bios"
+    ports: tuple[str, ...] = ()
+    """MAC addresses of network ports; at the other end of each one's cable is a DHCP server, and nothing else."""
     modules: tuple[str, ...] = ()
     """Kernel modules to load besides those the disks need; most others load themselves when they are used."""
+    systemd: bool = False
+    """Whether systemd is the first process, with the units Debian has and none that this machine has of its own."""
+    files: dict[str, str] = {}
+    """What is in these files when the first process starts, at every boot; by path."""
+    kernel_line: tuple[str, ...] = ()
+    """Further words on the kernel's command line."""
 
 
 class LabError(Exception):

@@ -12,12 +12,14 @@ import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NoReturn, Self
 
+import msgspec
+
 from pre_nixos.host.agent import ChannelError, RemoteHost
 from pre_nixos.host.questions import Ran
 from pre_nixos.lab import inside
 from pre_nixos.lab.description import Attachment, LabDisk, LabError
 from pre_nixos.lab.image import content_hash, make_image
-from pre_nixos.lab.wire import BootReport, Execute, Nothing
+from pre_nixos.lab.wire import BootReport, BootSettings, Execute, Nothing
 
 if TYPE_CHECKING:
     import socket
@@ -31,6 +33,16 @@ if TYPE_CHECKING:
 TAIL = 30
 """Lines of the console an error quotes."""
 
+SETTLE = """
+udevadm() {
+    command udevadm "$@" || { [ "$1" = settle ] && command udevadm "$@"; }
+}
+"""
+"""What scripts in a guest begin with: udevd is asked a second time whether it has settled.
+
+Once in a few ten thousand times it lets go of who asks before it answers. A udevd that is gone does not answer the
+second time either.
+"""
 
 _REMOVAL = {
     Attachment.SCSI: "device/delete",
@@ -114,6 +126,28 @@ class Guest(ABC):
         self.run(["sync"])
         self.power_cut()
 
+    def _settings(self, line: str, modules: Sequence[str]) -> BootSettings:
+        """Give what the first process of any kind of guest needs to know."""
+        return BootSettings(
+            python_path=tuple(path for path in sys.path if path),
+            line=line,
+            scsi=(),
+            images=self.images,
+            artefacts=self.artefacts,
+            visible=paths_to_show(self.visible),
+            modules=tuple(modules),
+            firmware=self.lab.firmware,
+            systemd=self.lab.systemd,
+            files=self.lab.files,
+        )
+
+    def _write(self, settings: BootSettings) -> str:
+        """Write that down, and say where."""
+        path = os.path.join(self._directory, "boot.json")
+        with open(path, "wb") as file:
+            file.write(msgspec.json.encode(settings))
+        return path
+
     def _cut(self) -> None:
         """Stop the machine at once and let go of the line; nothing happens if it does not run."""
         process, self._process = self._process, None
@@ -170,16 +204,19 @@ class Guest(ABC):
             raise CommandFailed(f"in the guest, {shlex.join(argv)}: {ran.error}")
         return ran.status
 
-    def script(self, text: str, *, environment: Mapping[str, str] | None = None, timeout: float = 120.0) -> Ran:
-        """Run a shell script in the guest; it stops at the first command that fails."""
-        return self.run(["sh", "-eu"], stdin=text, environment=environment, timeout=timeout)
+    def script(
+        self, text: str, *words: str, environment: Mapping[str, str] | None = None, timeout: float = 120.0
+    ) -> Ran:
+        """Run a shell script in the guest, with the words in $1, $2 and so on; it stops at the first that fails."""
+        argv = ["sh", "-eu", "-s", "--", *words]
+        return self.run(argv, stdin=SETTLE + text, environment=environment, timeout=timeout)
 
     def dirty(self, recipe: Recipe, *disks: str) -> None:
         """Leave on these disks what a recipe describes; the script finds their paths in $1, $2 and so on."""
         if len(disks) != recipe.disks:
             raise LabError(f"the recipe {recipe.name!r} takes {recipe.disks} disks, not {len(disks)}")
         nodes = [self.node(disk) for disk in disks]
-        self.run(["sh", "-eu", "-s", "--", *nodes], stdin=recipe.script, timeout=recipe.timeout)
+        self.script(recipe.script, *nodes, timeout=recipe.timeout)
 
     # Its disks.
 

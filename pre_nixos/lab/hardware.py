@@ -27,6 +27,7 @@ _LONGEST = {Attachment.SCSI: 36, Attachment.USB: 36, Attachment.NVME: 20, Attach
 _NAA = re.compile(r"naa\.([1-9a-f][0-9a-f]{15})")
 _EUI = re.compile(r"eui\.([0-9a-f]{16})")
 _UUID = re.compile(r"uuid\.([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+_MAC = re.compile(r"[0-9a-f][02468ace](?::[0-9a-f]{2}){5}")
 _NGUID = re.compile(r"eui\.[0-9a-f]{32}")
 _LIKE_ANY = LabDisk(name="", size=0)
 
@@ -110,6 +111,16 @@ def controllers(lab: Lab) -> list[str]:
     return words
 
 
+def networks(lab: Lab) -> list[str]:
+    """Give the words for the network ports, from the last slot of the bus on."""
+    words: list[str] = []
+    for number, mac in enumerate(lab.ports):
+        # Without a ROM, which nobody boots from and not everybody has.
+        port = f"virtio-net-pci,netdev=net{number},mac={mac},addr={SLOTS - 1 - number:#x},romfile="
+        words += ["-netdev", f"user,id=net{number},restrict=on", "-device", port]
+    return words
+
+
 def wwn_of(disk: LabDisk) -> str:
     """Tell the WWN a disk has in QEMU: the one asked for; otherwise SCSI disks have one made of their serial."""
     if disk.wwn or disk.attachment is not Attachment.SCSI:
@@ -129,6 +140,9 @@ def problems(lab: Lab) -> list[str]:
     ):
         if count > most:
             found.append(f"{count} {what} are more than {most}")
+    if cards <= SLOTS - FIRST_SLOT < cards + len(lab.ports):
+        found.append(f"{cards} NVMe and plain disks and {len(lab.ports)} network ports do not fit on one bus")
+    found += [f"{mac!r} is no MAC address of a network port" for mac in lab.ports if not _MAC.fullmatch(mac)]
     if len({disk.name for disk in lab.disks}) != len(lab.disks):
         found.append("two disks have one name")
     return found

@@ -25,6 +25,7 @@ _MS_MOVE = 8192
 _POWER_OFF = 0x4321FEDC
 _NR_FINIT_MODULE = 313
 _PATIENCE = 30.0
+_SYSTEMD = "/lib/systemd/systemd"
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 EMPTY = ("run", "tmp", "var", "root", "home")
 """Directories that start empty in the guest, whatever the host has there."""
@@ -67,7 +68,7 @@ def build_root(settings: BootSettings) -> None:
     mount("lab", "/run/root", "overlay", 0, "lowerdir=/,upperdir=/run/upper,workdir=/run/work")
     for name in EMPTY:
         os.makedirs(f"/run/root/{name}", exist_ok=True)
-        mount("lab", f"/run/root/{name}", "tmpfs")
+        mount("lab", f"/run/root/{name}", "tmpfs", 0, "mode=755")
     for path in settings.visible:
         os.makedirs(f"/run/root{path}", exist_ok=True)
         mount(path, f"/run/root{path}", "none", _MS_BIND)
@@ -82,6 +83,7 @@ def build_root(settings: BootSettings) -> None:
         mount("lab", path, kind)
     for path in ("/var/tmp", "/var/lib", "/var/log", "/var/cache", "/run/lock"):  # noqa: S108 - the guest's own
         os.makedirs(path)
+    os.chmod("/root", 0o700)
     os.chmod("/tmp", 0o1777)  # noqa: S103, S108 - as everywhere
     os.chmod("/var/tmp", 0o1777)  # noqa: S103, S108 - as everywhere
     os.symlink("/run", "/var/run")
@@ -202,17 +204,53 @@ def main(settings_path: str, share: str) -> NoReturn:
     )
     stages.end("root")
     report = BootReport(nodes=bring_up(settings, stages), seconds=stages.seconds)
+    if settings.systemd:
+        prepare_systemd()
+    write_files(settings.files)
     child = os.fork()
     if child == 0:
         from pre_nixos.lab.errands import serve_lab
 
+        if settings.systemd:
+            _wait_for("/run/systemd/private")
         serve_lab(settings.line, report)
+        if settings.systemd:
+            power_off()
         os._exit(0)
+    if settings.systemd:
+        surroundings = {"PATH": _PATH, "TERM": "dumb"}
+        os.execle(_SYSTEMD, _SYSTEMD, "--unit=multi-user.target", surroundings)  # noqa: S606 - a program, not a line
+    bury_until(child)
+
+
+def bury_until(agent: int) -> NoReturn:
+    """Do what a first process has to do, until the agent ends."""
     while True:
         ended, status = os.wait()
-        if ended == child:
+        if ended == agent:
             print(f"lab: the agent ended with status {status}", flush=True)  # noqa: T201 - the console is the log
             power_off()
+
+
+def write_files(files: dict[str, str]) -> None:
+    """Write files; what begins as a script may be run."""
+    for path, content in files.items():
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        _write(path, content)
+        os.chmod(path, 0o755 if content.startswith("#!") else 0o644)
+
+
+def prepare_systemd() -> None:
+    """Make way for systemd: its own udevd, and no unit but those that come with Debian's packages."""
+    import shutil
+
+    _must("udevadm", "control", "--exit", "--timeout=30")
+    shutil.rmtree("/etc/systemd/system")
+    os.mkdir("/etc/systemd/system")
+    # By these it would tell that it is in a container, as this machine may be.
+    for path in ("/.dockerenv", "/run/.containerenv"):
+        if os.path.exists(path):
+            os.unlink(path)
 
 
 def power_off() -> NoReturn:

@@ -14,10 +14,10 @@ import msgspec
 
 from pre_nixos.lab import hardware, initramfs, inside, requirements
 from pre_nixos.lab.description import Attachment, LabError
-from pre_nixos.lab.guest import Guest, paths_to_show
+from pre_nixos.lab.guest import Guest
 from pre_nixos.lab.kept import Kept
 from pre_nixos.lab.kernel import caches, find_kernel, unpacked
-from pre_nixos.lab.wire import BootSettings, Share
+from pre_nixos.lab.wire import Share
 from pre_nixos.model.step import MIB
 
 if TYPE_CHECKING:
@@ -50,9 +50,15 @@ class QemuGuest(Guest):
         super().boot(timeout)
 
     def _launch(self) -> tuple[Kept, socket.socket]:
-        settings = os.path.join(self._directory, "boot.json")
-        with open(settings, "wb") as file:
-            file.write(msgspec.json.encode(self._settings()))
+        slots = hardware.slots(self.lab)
+        unsaid = [disk for disk in self.lab.disks if disk.attachment in {Attachment.USB, Attachment.PLAIN}]
+        own = msgspec.structs.replace(
+            self._settings(LINE, (*_ALWAYS[:1], *drivers_of(self.lab), *self.lab.modules)),
+            places={slot.disk.name: slot.where() for slot in slots},
+            rotational={disk.name: disk.rotational for disk in unsaid},
+            wwns={disk.name: disk.wwn for disk in self.lab.disks if disk.attachment is Attachment.NVME and disk.wwn},
+        )
+        settings = self._write(own)
         first = os.path.join(self._directory, "initramfs")
         command = [sys.executable, "-I", "-S", inside.__file__, settings, Share.NINE_P]
         initramfs.write_initramfs(first, self._kernel, command)
@@ -62,7 +68,7 @@ class QemuGuest(Guest):
         program = [
             "qemu-system-x86_64",
             *machine(self.lab, accelerated=accelerated),
-            *("-kernel", kernel, "-initrd", first, "-append", kernel_arguments()),
+            *("-kernel", kernel, "-initrd", first, "-append", kernel_arguments(self.lab)),
             *("-chardev", f"file,id=console,path={hardware.escaped(self.console_path)},append=on"),
             *("-serial", "chardev:console"),
             *("-device", "virtio-serial-pci,addr=0x2", "-chardev", f"socket,id=agent,fd={far.fileno()}"),
@@ -70,7 +76,8 @@ class QemuGuest(Guest):
             *shared("/", initramfs.ROOT, slot=3, writable=False),
             *shared(self.artefacts, ARTEFACTS, slot=4, writable=True),
             *hardware.controllers(self.lab),
-            *(word for slot in hardware.slots(self.lab) for word in slot.arguments(self.image(slot.disk.name))),
+            *hardware.networks(self.lab),
+            *(word for slot in slots for word in slot.arguments(self.image(slot.disk.name))),
         ]
         state = os.path.join(self._directory, "qemu")
         os.makedirs(state, exist_ok=True)
@@ -83,25 +90,6 @@ class QemuGuest(Guest):
         )
         far.close()
         return process, near
-
-    def _settings(self) -> BootSettings:
-        return BootSettings(
-            python_path=tuple(path for path in sys.path if path),
-            line=LINE,
-            scsi=(),
-            places={slot.disk.name: slot.where() for slot in hardware.slots(self.lab)},
-            rotational={
-                disk.name: disk.rotational
-                for disk in self.lab.disks
-                if disk.attachment in {Attachment.USB, Attachment.PLAIN}
-            },
-            wwns={disk.name: disk.wwn for disk in self.lab.disks if disk.attachment is Attachment.NVME and disk.wwn},
-            images=self.images,
-            artefacts=self.artefacts,
-            visible=paths_to_show(self.visible),
-            modules=(*_ALWAYS[:1], *drivers_of(self.lab), *self.lab.modules),
-            firmware=self.lab.firmware,
-        )
 
 
 def boot(lab: Lab, *, artefacts: str, visible: Sequence[str] = ()) -> Guest:
@@ -116,9 +104,10 @@ def boot(lab: Lab, *, artefacts: str, visible: Sequence[str] = ()) -> Guest:
 
 
 def drivers_of(lab: Lab) -> list[str]:
-    """Name the kernel modules this machine's disks need."""
+    """Name the kernel modules this machine's disks and ports need."""
     kinds = dict.fromkeys(disk.attachment for disk in lab.disks)
-    return list(dict.fromkeys(module for kind in kinds for module in hardware.DRIVERS[kind]))
+    network = ("virtio_net",) if lab.ports else ()
+    return list(dict.fromkeys([*(module for kind in kinds for module in hardware.DRIVERS[kind]), *network]))
 
 
 def machine(lab: Lab, *, accelerated: bool) -> list[str]:
@@ -132,12 +121,13 @@ def machine(lab: Lab, *, accelerated: bool) -> list[str]:
     ]
 
 
-def kernel_arguments() -> str:
+def kernel_arguments(lab: Lab) -> str:
     """Give the kernel's command line; messages below an error are in its log, where reading them costs no boot time."""
-    return (
+    always = (
         "console=ttyS0 loglevel=4 panic=-1 rdinit=/init mitigations=off audit=0 apparmor=0 cryptomgr.notests"
         " usb_storage.delay_use=0 loop.max_loop=0"
     )
+    return " ".join([always, *lab.kernel_line])
 
 
 def shared(directory: str, tag: str, *, slot: int, writable: bool) -> list[str]:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pre_nixos.flow.outcome import Event
     from pre_nixos.hooks.registry import Registry
     from pre_nixos.lab.guest import Guest
+    from pre_nixos.model.draft import Wanted
 
 ARTEFACTS = "artefacts/rehearsal"
 KEEP_SPARSE = "echo 0 > /proc/sys/dev/raid/speed_limit_min; echo 1000 > /proc/sys/dev/raid/speed_limit_max"
@@ -87,9 +88,19 @@ def rehearse(
     """Do on a twin of this machine what the policy wants. `shown` is called with the twin and the plan before it runs.
 
     With a `layout`, that is asked instead of a policy.
-    Raises what propose, read_layout and apply raise, and LabError if the lab itself has trouble.
+    Raises what propose, read_layout and apply raise, and LabError if the lab itself has trouble. What speaks against it
+    on the machine itself is refused before there is a twin, which has not all that could be in the way.
     """
     registry = registry or installed()
+
+    def wanted_on(there: Machine, disks: Mapping[str, Sequence[str]], options: Mapping[str, object]) -> Wanted:
+        if layout is None:
+            return propose(there, policy, options, registry=registry)
+        return read_layout(there, layout.path, disks=disks, allow_hooks=layout.allow_hooks, registry=registry)
+
+    asked = wanted_on(machine, layout.disks if layout else {}, options)
+    if objections := schedule(machine, asked, registry=registry).objections:
+        raise Refused(str(each) for each in objections)
     meant = layout.disks_on(machine, registry) if layout else dict[str, Sequence[Disk]]()
     taken = [each for several in meant.values() for each in several if not machine.may_take(each)]
     twin = Twin(machine, [*machine.disks, *_named(machine, options), *taken])
@@ -99,11 +110,8 @@ def rehearse(
         observer(Noted(text="Making on the twin what stands on the machine."))
         left_out = make_as_before(guest, twin, registry)
         before = _posing(probe(guest.host, registry=registry), machine)
-        if layout:
-            twins = {name: [twin.serials[each.id] for each in several] for name, several in meant.items()}
-            wanted = read_layout(before, layout.path, disks=twins, allow_hooks=layout.allow_hooks, registry=registry)
-        else:
-            wanted = propose(before, policy, twin_options(twin, options), registry=registry)
+        twins = {name: [twin.serials[each.id] for each in several] for name, several in meant.items()}
+        wanted = wanted_on(before, twins, twin_options(twin, options))
         plan = schedule(before, wanted, registry=registry)
         shown(before, plan)
         report = apply(

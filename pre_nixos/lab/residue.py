@@ -32,6 +32,8 @@ echo frozen > "/sys/block/${array#/dev/}/md/sync_action"
 vgcreate -qq swap "$array"
 lvcreate -qq --yes --name swap --extents 100%FREE swap
 mkswap -q /dev/swap/swap
+# Whoever is still to hear of the new group would activate it again.
+udevadm settle
 vgchange -qq --activate n swap
 # What udev does at a start, done here: it would take the members one by one, and might have taken only one by now.
 udevadm control --property=ANACONDA=1
@@ -109,10 +111,12 @@ vgcreate -qq my-vg "${1}5"
 make --name r-t --size 16m my-vg
 vgcreate -qq idle "${1}6"
 make --name one --size 16m idle
+udevadm settle
 vgchange -qq --activate n idle
 for partition in "${1}7" "${1}8"; do
     vgcreate -qq --devices "$partition" twin "$partition"
     make --devices "$partition" --name same --size 16m twin
+    udevadm settle
     vgchange -qq --devices "$partition" --activate n twin
 done
 pvcreate -qq "${1}9"
@@ -127,6 +131,7 @@ for group in asleep awake; do
     make --name gone --size 16m $group "$there"
     make --name both --type raid1 --size 16m --nosync $group
 done
+udevadm settle
 vgchange -qq --activate n asleep
 vgcreate -qq exported "${1}14"
 vgexport -qq exported
@@ -199,6 +204,10 @@ yes | mdadm --create /dev/md/boot --quiet --run --level=1 --raid-devices=2 --siz
 make ddf --metadata=ddf --level=container "$3" "$4"
 yes | mdadm --create /dev/md/data --quiet --run --level=1 --raid-devices=2 /dev/md/ddf
 udevadm settle
+# However long it takes until somebody looks, they are still being made whole.
+for name in boot data; do
+    echo 10 > "/sys/class/block/$(basename "$(readlink -f "/dev/md/$name")")/md/sync_speed_max"
+done
 """,
 )
 

@@ -9,12 +9,14 @@ import msgspec
 from pre_nixos.hooks import specs
 from pre_nixos.hooks.calls import Calls
 from pre_nixos.lab.description import Lab, LabDisk
+from pre_nixos.lab.scsi import world_wide_name
 from pre_nixos.model.draft import Draft, Handle, Wanted
 from pre_nixos.model.layer import Disk, Layer, Role, roles
+from pre_nixos.model.standing import is_content
 from pre_nixos.model.step import MIB
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pre_nixos.hooks.registry import Registry
     from pre_nixos.model.machine import Machine
@@ -29,7 +31,7 @@ class Twin:
     def __init__(self, machine: Machine, disks: Iterable[Disk]) -> None:
         self.machine = machine
         self.disks = tuple(disks)
-        self.serials: Mapping[str, str] = {disk.id: _serial(disk, position) for position, disk in enumerate(self.disks)}
+        self.serials: Mapping[str, str] = dict(_serials(self.disks))
 
     def lab(self) -> Lab:
         """Describe the virtual machine."""
@@ -63,14 +65,19 @@ class Twin:
         draft = Draft(twin, take=disks.values(), named=disks.values())
         handles: dict[str, Handle | Disk] = dict(disks)
         left_out: list[str] = []
+        occupied: set[str] = set()
         for layer in graph.layers():
             if isinstance(layer, Disk) or not graph.disks(layer.id) or not graph.disks(layer.id) <= disks.keys():
                 continue
             if layer.ephemeral:
                 continue  # what was mounted or swapped to is ended before anything else is done anyway
             makeable = calls.can(specs.format, layer) or (layer.part_of is not None and not shared_name(layer))
-            if makeable and all(each in handles for each in graph.on(layer.id)):
+            # Two signatures can be found on one device, but not be made there.
+            first = not is_content(layer) or occupied.isdisjoint(graph.on(layer.id))
+            fits = first and not layer.unfit(graph.under(layer))
+            if makeable and fits and all(each in handles for each in graph.on(layer.id)):
                 handles[layer.id] = draft.add(wishes_of(layer), on=[handles[each] for each in graph.on(layer.id)])
+                occupied.update(each.id for each in graph.devices(layer) if is_content(layer))
             else:
                 left_out.append(f"{layer.title} ({layer.describe() or layer.kind})")
         return draft.wanted(), left_out
@@ -91,6 +98,16 @@ def wishes_of(layer: Layer) -> Layer:
     return type(layer)(**known).rehearsed()
 
 
-def _serial(disk: Disk, position: int) -> str:
-    plain = "".join(each for each in disk.serial or "" if each.isalnum())
-    return plain[:16] or f"TWIN{position:04d}"
+def _serials(disks: Iterable[Disk]) -> Iterator[tuple[str, str]]:
+    """Give each disk a serial of the lab's, by its id: its own as far as the lab can tell it from the others by that.
+
+    The lab's disks have their world wide names from what of their serials are hexadecimal digits.
+    """
+    names: set[str] = set()
+    for position, disk in enumerate(disks):
+        plain = "".join(each for each in disk.serial or "" if each.isalnum())
+        choices = [plain[:16]] if plain else []
+        choices += [f"{plain[:8] or 'TWIN'}{number:04d}" for number in range(position, position + len(names) + 2)]
+        serial = next(each for each in choices if world_wide_name(each) not in names)
+        names.add(world_wide_name(serial))
+        yield disk.id, serial

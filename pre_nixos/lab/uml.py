@@ -11,9 +11,9 @@ import msgspec
 
 from pre_nixos.lab import inside, requirements, scsi
 from pre_nixos.lab.description import Attachment, LabError
-from pre_nixos.lab.guest import Guest, paths_to_show
+from pre_nixos.lab.guest import Guest
 from pre_nixos.lab.kept import Kept
-from pre_nixos.lab.wire import BootSettings, Share
+from pre_nixos.lab.wire import Share
 from pre_nixos.model.step import MIB
 
 if TYPE_CHECKING:
@@ -40,9 +40,8 @@ class UmlGuest(Guest):
         super().__init__(lab, artefacts=artefacts, visible=visible)
 
     def _launch(self) -> tuple[Kept, socket.socket]:
-        settings = os.path.join(self._directory, "boot.json")
-        with open(settings, "wb") as file:
-            file.write(msgspec.json.encode(self._settings()))
+        disks = tuple(disk for disk in self.lab.disks if disk.attachment is Attachment.SCSI)
+        settings = self._write(msgspec.structs.replace(self._settings("/dev/ttyS1", self.lab.modules), scsi=disks))
         near, far = socket.socketpair()
         state = os.path.join(self._directory, "uml")
         os.makedirs(state, exist_ok=True)
@@ -61,6 +60,7 @@ class UmlGuest(Guest):
             f"ssl1=fd:{far.fileno()}",
             "security=none",
             "loop.max_loop=0",
+            *self.lab.kernel_line,
             *(f"ubd{number}={self.image(disk.name)},,{disk.serial_shown}" for number, disk in self._plain()),
             f"init={sys.executable}",
             "--",
@@ -86,18 +86,6 @@ class UmlGuest(Guest):
     def _plain(self) -> list[tuple[int, LabDisk]]:
         return list(enumerate(disk for disk in self.lab.disks if disk.attachment is Attachment.PLAIN))
 
-    def _settings(self) -> BootSettings:
-        return BootSettings(
-            python_path=tuple(path for path in sys.path if path),
-            line="/dev/ttyS1",
-            scsi=tuple(disk for disk in self.lab.disks if disk.attachment is Attachment.SCSI),
-            images=self.images,
-            artefacts=self.artefacts,
-            visible=paths_to_show(self.visible),
-            modules=self.lab.modules,
-            firmware=self.lab.firmware,
-        )
-
 
 def boot(lab: Lab, *, artefacts: str, visible: Sequence[str] = ()) -> Guest:
     """Boot a guest; use it in a `with` statement.
@@ -116,7 +104,7 @@ def boot(lab: Lab, *, artefacts: str, visible: Sequence[str] = ()) -> Guest:
 
 def problems(lab: Lab) -> list[str]:
     """Tell everything about this machine that User Mode Linux cannot be made to be."""
-    found: list[str] = []
+    found = ["there are no network ports here"] if lab.ports else []
     for disk in lab.disks:
         if disk.attachment not in {Attachment.SCSI, Attachment.PLAIN}:
             found.append(f"disk {disk.name!r}: no {disk.attachment} here")

@@ -41,6 +41,8 @@ class BootSettings(Data):
     modules: tuple[str, ...] = ()
     firmware: str = "bios"
     hostname: str = "lab"
+    systemd: bool = False
+    files: dict[str, str] = {}
 
 
 class Execute(Data):

@@ -35,7 +35,7 @@ def typed(guest: Guest, *words: str) -> Ran:
 def leave(guest: Guest, script: str, *names: str) -> str:
     """Run a script with the nodes of these disks as $1, $2 and so on, and give what it says."""
     nodes = [guest.node(each) for each in names]
-    return guest.run(["sh", "-eu", "-s", "--", *nodes], stdin=WORDS + script, timeout=180).stdout
+    return guest.script(WORDS + script, *nodes, timeout=180).stdout
 
 
 def holds(guest: Guest, disk: str) -> bool:

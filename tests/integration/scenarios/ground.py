@@ -129,7 +129,7 @@ class Ground:
 
     def _run(self, script: str, disks: Sequence[str], timeout: float = 120.0) -> str:
         nodes = [self.guest.node(disk) for disk in disks]
-        return self.guest.run(["sh", "-eu", "-s", "--", *nodes], stdin=WORDS + script, timeout=timeout).stdout
+        return self.guest.script(WORDS + script, *nodes, timeout=timeout).stdout
 
     def _leave(self, scenario: Scenario) -> None:
         self._run(scenario.script, scenario.on)

@@ -51,6 +51,14 @@ array() {
     udevadm settle
 }
 md() { readlink -f "/dev/md/$1" | sed "s|/dev/\(.*\)|/sys/block/\1/md/$2|"; }
+watched() {
+    set=$(readlink -f "/dev/md/$1")
+    state=$(md "$2" array_state)
+    until grep -qx -e read-auto -e clean -e active -e active-idle "$state"; do
+        pgrep -x mdmon > /dev/null || mdmon "${set#/dev/}"
+        sleep 0.1
+    done
+}
 group() { vgcreate -qq "$@"; }
 volume() { lvcreate -qq --yes "$@"; udevadm settle; }
 key() { head -c 64 /dev/zero | tr '\0' k > /run/key; }
@@ -63,4 +71,8 @@ holding() { setsid sleep 86400 < "$1" > /dev/null 2>&1 & echo $! > /run/holder; 
 release() { kill "$(cat /run/holder)"; while kill -0 "$(cat /run/holder)" 2> /dev/null; do sleep 0.05; done; }
 quietly() { "$@" > /dev/null 2>&1; }
 """
-"""What the scripts are written in."""
+"""What the scripts are written in.
+
+`watched` waits until an array of firmware RAID can be written to. That takes its monitor, and the one of mdadm 4.2
+falls over now and then as it starts.
+"""

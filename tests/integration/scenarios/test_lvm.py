@@ -134,6 +134,7 @@ vgexport -qq away
 for disk; do
     vgcreate -qq --devices "$disk" main "$disk"
     lvcreate -qq --yes --devices "$disk" --name "data${disk#/dev/}" --size 16m main
+    udevadm settle
     vgchange -qq --devices "$disk" --activate n main
 done
 for disk; do vgchange -qq --devices "$disk" --activate y main; done

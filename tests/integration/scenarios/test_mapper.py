@@ -189,7 +189,8 @@ mounted /dev/mapper/container /mnt/container
         script="""
 modprobe bcache
 gpt "$1" size=200MiB
-make-bcache --wipe-bcache --bdev "${1}1" --cache "$2" > /dev/null
+# The kernel asks for a bucket's memory in one piece, and a small guest that ran for a while has no piece of 512 KiB.
+make-bcache --wipe-bcache --bucket 64k --bdev "${1}1" --cache "$2" > /dev/null
 udevadm settle
 for each in "${1}1" "$2"; do
     [ -e "/sys/class/block/${each#/dev/}/bcache" ] || echo "$each" > /sys/fs/bcache/register

@@ -204,12 +204,32 @@ array boot --level=1 --raid-devices=2 --size=64M /dev/md/imsm
 """,
     ),
     Scenario(
+        name="firmware_raid_whose_monitor_died",
+        story="Nobody is left who could note in the metadata that the mirror is written to; its filesystem is mounted.",
+        on=("a", "b"),
+        script="""
+export IMSM_NO_PLATFORM=1
+array imsm --metadata=imsm --level=container --raid-devices=2 "$1" "$2"
+array boot --level=1 --raid-devices=2 --size=64M --assume-clean /dev/md/imsm
+watched imsm boot
+ext4 /dev/md/boot
+mounted /dev/md/boot /mnt/boot
+echo written > /mnt/boot/file
+sync
+echo clean > "$(md boot array_state)"
+pkill -KILL -x mdmon
+""",
+        refuses=("has died", "mount at /mnt/boot", "Start it: mdmon md"),
+        remedy='set=$(readlink -f /dev/md/imsm); IMSM_NO_PLATFORM=1 mdmon "${set#/dev/}"',
+    ),
+    Scenario(
         name="firmware_raid_of_ddf",
         story="Two disks of another controller, the mirror in their set with a filesystem in it.",
         on=("a", "b"),
         script="""
 array ddf --metadata=ddf --level=container --raid-devices=2 "$1" "$2"
 array data --level=1 --raid-devices=2 --size=64M /dev/md/ddf
+watched ddf data
 ext4 /dev/md/data
 """,
     ),

@@ -13,7 +13,7 @@ import pytest
 
 from pre_nixos.lab import inside, keeper, requirements, uml
 from pre_nixos.lab.description import Attachment, Lab, LabDisk, LabError
-from pre_nixos.lab.guest import Guest, paths_to_show
+from pre_nixos.lab.guest import SETTLE, Guest, paths_to_show
 from pre_nixos.lab.image import content_hash, make_image
 from pre_nixos.lab.residue import RECIPES
 from pre_nixos.lab.scsi import world_wide_name
@@ -42,6 +42,25 @@ def test_the_wwn_follows_from_the_serial(serial: str, name: str) -> None:
 def test_serials_made_from_names_differ() -> None:
     serials = {LabDisk(name=name, size=MIB).serial_shown for name in ("a", "b", "ab", "ba", "disk1", "disk2")}
     assert len({world_wide_name(serial) for serial in serials}) == 6
+
+
+@pytest.mark.parametrize(
+    ("fails", "words", "asked", "status"),
+    [(1, "settle", 2, 0), (2, "settle", 2, 4), (0, "settle", 1, 0), (1, "trigger", 1, 1)],
+)
+def test_a_udevd_that_lets_go_of_who_asks_is_asked_a_second_time(
+    tmp_path: Path, fails: int, words: str, asked: int, status: int
+) -> None:
+    program = tmp_path / "udevadm"
+    program.write_text(
+        f'#!/bin/sh\necho "$@" >> "{tmp_path}/asked"\n[ "$(wc -l < "{tmp_path}/asked")" -gt {fails} ] || exit 4\n'
+    )
+    program.chmod(0o755)
+    script = f"{SETTLE}udevadm {words}\necho on\n"
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    ran = subprocess.run(["sh", "-eu"], input=script, env={"PATH": path}, text=True, capture_output=True, check=False)
+    assert (ran.returncode, ran.stdout) == (status, "" if status else "on\n")
+    assert (tmp_path / "asked").read_text() == f"{words}\n" * asked
 
 
 def test_a_hash_sees_every_byte_and_no_holes(tmp_path: Path) -> None:

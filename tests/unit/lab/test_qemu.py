@@ -119,6 +119,17 @@ def test_what_a_machine_cannot_be_is_refused() -> None:
         "16 USB disks are more than 15",
         "two disks have one name",
     ]
+    assert hardware.problems(Lab(disks=crowd[:25], ports=("52:54:00:00:00:0a", "53:54:00:00:00:0b"))) == [
+        "25 NVMe and plain disks and 2 network ports do not fit on one bus",
+        "'53:54:00:00:00:0b' is no MAC address of a network port",
+    ]
+
+
+def test_a_port_has_a_slot_of_its_own_and_a_cable_that_leads_nowhere_else() -> None:
+    words = hardware.networks(Lab(ports=("52:54:00:00:00:0a", "52:54:00:00:00:0b")))
+    assert words[:2] == ["-netdev", "user,id=net0,restrict=on"]
+    assert [each for each in words if "addr=0x1f" in each or "addr=0x1e" in each] == words[3::4]
+    assert choose(Lab(ports=("52:54:00:00:00:0a",))) is Kind.QEMU
 
 
 @pytest.mark.parametrize(
