@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pre_nixos.flow.consent import Doings, not_covered, require_consent, unseen
-from pre_nixos.flow.diagnostics import keep
+from pre_nixos.flow.consent import Doings, agreed_to, not_covered, require_consent, unasked, unseen
+from pre_nixos.flow.diagnostics import PLACE, keep
+from pre_nixos.flow.engine import about_bystanders
 from pre_nixos.flow.journal import JOURNAL, STATE_DIRECTORY, Closed, Consented, line, purpose, read_journal
 from pre_nixos.flow.outcome import Failed, Looking, Noted, Planned, Refused, Report, Round
 from pre_nixos.flow.patience import Patience
-from pre_nixos.flow.preflight import obstacles
+from pre_nixos.flow.preflight import missing_programs, obstacles
 from pre_nixos.flow.probe import probe
 from pre_nixos.flow.run import Runner
 from pre_nixos.flow.schedule import schedule
 from pre_nixos.flow.secrets import Secrets, Unresolved
+from pre_nixos.flow.stopping import why_stop
+from pre_nixos.flow.trial import Trial
 from pre_nixos.hooks.calls import Calls
 from pre_nixos.hooks.registry import PluginError, installed
 from pre_nixos.host.api import AppendLine, DropLock, Hold, HoldOffAssembly, LetGo, TakeLock
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from pre_nixos.flow.consent import Consent
-    from pre_nixos.flow.journal import Journal
+    from pre_nixos.flow.journal import Agreed, Journal
     from pre_nixos.flow.outcome import Event
     from pre_nixos.flow.secrets import Asked
     from pre_nixos.hooks.registry import Registry
@@ -43,13 +46,12 @@ if TYPE_CHECKING:
     from pre_nixos.host.questions import Content
     from pre_nixos.host.record import Recording
     from pre_nixos.model.difference import Shortcoming
+    from pre_nixos.model.draft import Wanted
     from pre_nixos.model.machine import Machine
     from pre_nixos.model.plan import Plan
 
 LOCK = f"{STATE_DIRECTORY}/lock"
 _NOT_ALL_THERE = "What could be done without making, changing or removing anything is done, and is not all of it:"
-ROUNDS = 4
-"""How often at the most a machine is looked at again before giving up."""
 
 
 def apply(  # noqa: PLR0913 - everything but the plan and the consent has a default
@@ -62,27 +64,35 @@ def apply(  # noqa: PLR0913 - everything but the plan and the consent has a defa
     secrets: Mapping[str, str] = {},
     ask: Callable[[Asked], str | None] | None = None,
     patience: Patience = Patience(),  # noqa: B008 - it is immutable
+    logs: str = PLACE,
+    jobs: int = 1,
     registry: Registry | None = None,
 ) -> Report:
     """Carry out a plan. Raises Refused if nothing was written, Failed if something may have been.
 
     `consent` is the plan's digest, or a function that is shown the plan. `cancel` is asked between actions, and
     while a guard is asked again, which `patience` limits. `secrets` gives values by reference; what is not in it is
-    read from where the reference says, and `ask` is called for what only a person knows.
+    read from where the reference says, and `ask` is called for what only a person knows. `logs` is the directory of the
+    machine in which what a failure can be understood from is kept.
+
+    With more than one of `jobs`, so many disks at the most are erased, or given their tables, at the same time; the
+    host is then asked by several threads, and guards of plugins by one at a time. Programs run one at a time.
     """
     if host is None:
         from pre_nixos.host.local import LocalHost
 
         host = LocalHost()
     registry = registry or installed()
-    run = _Apply(host, registry, observer=observer, cancel=cancel, secrets=Secrets(secrets, ask), patience=patience)
+    run = _Apply(
+        host, registry, observer=observer, cancel=cancel, secrets=Secrets(secrets, ask), patience=patience, jobs=jobs
+    )
     if not host.ask(LookAround()).root:
         raise Refused(["Only root can change disks: run this as root."])
     run.must(TakeLock(path=LOCK, holder="apply"))
     try:
         return run.everything(plan, consent)
     except Failed as failed:
-        raise Failed(run.kept(failed.report)) from failed.__cause__
+        raise Failed(run.kept(failed.report, logs)) from failed.__cause__
     finally:
         host.do(DropLock(), {}, {})
 
@@ -108,6 +118,7 @@ class _Apply:
         cancel: Callable[[], bool],
         secrets: Secrets,
         patience: Patience,
+        jobs: int,
     ) -> None:
         self.host = host
         self.registry = registry
@@ -115,6 +126,8 @@ class _Apply:
         self.cancel = cancel
         self.secrets = secrets
         self.patience = patience
+        self.jobs = jobs
+        self.trial = Trial(host, observer)
         self.looks: dict[str, Recording] = {}
         """What the machine answered at the first look and at the last one."""
         self.contents: Mapping[str, Content] = {}
@@ -127,12 +140,12 @@ class _Apply:
         if not outcome.ok:
             raise Refused([outcome.detail])
 
-    def look(self, count: int) -> Machine:
+    def look(self, count: int, wanted: Wanted) -> Machine:
         self.observer(Looking(round=count))
         recorder = Recorder(self.host)
         memo = Memo(recorder)
         try:
-            machine = probe(memo, registry=self.registry)
+            machine = probe(memo, registry=self.registry).against(wanted)
             self.contents = survey(memo).contents
         finally:
             self.looks["before.json" if count == 1 else "after.json"] = recorder.recording()
@@ -147,38 +160,43 @@ class _Apply:
 
     def _look_before_removal(self, plan: Plan) -> Sequence[Objection]:
         """Look once more when everything is released and nothing is removed yet; give what speaks against going on."""
-        machine = probe(self.host, registry=self.registry)
+        machine = probe(self.host, registry=self.registry).against(plan.wanted)
         news = unseen(plan, machine)
+        news = news or list(about_bystanders(machine, plan.actions, plan.wanted))
         return news or [Objection(subject="", text=each) for each in obstacles(plan, machine, self.host)]
 
-    def kept(self, report: Report) -> Report:
+    def kept(self, report: Report, logs: str) -> Report:
         """Keep what a failure can be understood from later, and say in the report where that is."""
-        directory, problem = keep(report, self.looks, self.host, self.registry)
+        directory, problem = keep(report, self.looks, self.host, self.registry, logs)
         remarks = (*report.remarks, f"What the machine answered was not kept: {problem}") if problem else report.remarks
         return msgspec.structs.replace(report, diagnostics=directory, remarks=remarks)
 
     def everything(self, shown: Plan, consent: Consent) -> Report:
         # An inhibitor that a killed run left behind would blind this look, and everybody else.
         self.host.do(HoldOffAssembly(on=False), {}, {})
-        machine = self.look(1)
+        machine = self.look(1, shown.wanted)
         plan = self._schedule(machine, shown)
         journal = read_journal(self.host)
         if plan.objections and (plan.actions or plan.looks_again or _short(plan, machine)):
             raise Refused(str(each) for each in plan.objections)
         if plan.actions != shown.actions or plan.fingerprint != shown.fingerprint or plan.digest != shown.digest:
             raise Refused([_stale(shown, plan)])
-        missing = self._missing(plan, machine)
+        missing = missing_programs(plan, machine, self.host)
         if missing:
             raise Refused([f"This plan needs programs that are not here: {', '.join(missing)}. Install them first."])
         if not plan.actions and not plan.looks_again:
             return self._nothing_to_do(plan, machine, journal)
-        digest = require_consent(plan, consent, journal)
+        digest = require_consent(plan, consent, journal, machine)
         self._resolve(plan)
         if not isinstance(consent, str) or self.secrets.asked:
             machine = self._unchanged(plan)
         if not plan.is_harmless:
             consented = Consented(
-                digest=digest, purpose=purpose(plan), takes=plan.wanted.takes, suspects=tuple(journal.unfinished)
+                digest=digest,
+                purpose=purpose(plan),
+                takes=plan.wanted.takes,
+                suspects=tuple(journal.unfinished),
+                agreed=agreed_to(plan),
             )
             self.must(AppendLine(path=JOURNAL, line=line(consented)))
         try:
@@ -196,6 +214,10 @@ class _Apply:
         self.must(Hold(numbers=tuple(d.number for d in taken), sequences=tuple(d.diskseq for d in taken)))
         numbers = {each: devices[each].number for each in plan.wanted.takes}
         try:
+            if self.trial.is_due(plan):  # before assembly is held off: others' arrays may come while it takes its time
+                if problems := self.trial.problems(plan):
+                    raise Refused(problems)
+                machine = self._unchanged(plan)
             held_off = self.host.do(HoldOffAssembly(on=True), {}, {})
             if not held_off.ok:
                 self.observer(Noted(text=held_off.detail))
@@ -225,33 +247,30 @@ class _Apply:
 
     def _unchanged(self, plan: Plan) -> Machine:
         """Look once more after somebody was asked: that may have taken any time, and anything may have happened."""
-        machine = self.look(1)
+        machine = self.look(1, plan.wanted)
         now = self._schedule(machine, plan)
         if (now.actions, now.fingerprint, now.digest) != (plan.actions, plan.fingerprint, plan.digest):
             raise Refused([_stale(plan, now)])
+        if now.objections:  # to what is on other disks, which is in no fingerprint
+            raise Refused(str(each) for each in now.objections)
         return machine
 
-    def _missing(self, plan: Plan, machine: Machine) -> Sequence[str]:
-        """Name the programs a plan needs that are not there; scripts need one that no plugin has named."""
-        from pre_nixos.model.step import Run
-
-        steps = (step for action in plan.actions for step in action.steps)
-        unknown = {str(step.argv[0]) for step in steps if isinstance(step, Run)} - machine.tools.keys()
-        found = self.host.ask(LookAround(tools=tuple(sorted(unknown)))).tools if unknown else {}
-        return sorted(unknown - found.keys())
+    def _readied(self, plan: Plan, machine: Machine) -> Sequence[str]:
+        """Get all that a plan needs; say what speaks against beginning."""
+        in_the_way = obstacles(plan, machine, self.host)
+        try:
+            self._resolve(plan)  # what only came to light in an earlier round may need more than the first plan did
+        except Refused as refused:
+            in_the_way = (*in_the_way, *refused.reasons)
+        return in_the_way or self.trial.problems(plan)
 
     def _rounds(self, plan: Plan, consent: Consent, machine: Machine, numbers: Mapping[str, str]) -> Report:
-        first, agreed, doings = machine, plan, Doings()
+        first, agreed, doings = machine, agreed_to(plan), Doings()
         rounds: list[Round] = []
         wrote = False
         while True:
             self.observer(Planned(round=len(rounds) + 1, actions=len(plan.actions)))
-            in_the_way = obstacles(plan, machine, self.host)
-            try:
-                self._resolve(plan)  # what only came to light in an earlier round may need more than the first plan did
-            except Refused as refused:
-                in_the_way = (*in_the_way, *refused.reasons)
-            if in_the_way:
+            if in_the_way := self._readied(plan, machine):
                 problem = "\n".join(in_the_way)
                 if not wrote:
                     raise Refused([problem])
@@ -266,19 +285,22 @@ class _Apply:
                 patience=self.patience,
                 look=self._look_before_removal,
                 doings=doings,
+                jobs=self.jobs,
             )
             ended = runner.run(plan, machine, self.contents)
             rounds.append(ended)
             wrote = wrote or runner.wrote
             try:
-                machine = self.look(len(rounds) + 1)
+                machine = self.look(len(rounds) + 1, plan.wanted)
                 after = self._follow_up(machine, plan)
             except PluginError as error:
                 problem = "\n".join(filter(None, [ended.problem, str(error)]))
                 raise Failed(self._report(rounds[0].plan.digest, tuple(rounds), first, machine, problem)) from error
             if not ended.failed and not after.actions and not after.objections:
                 return self._finish(first, machine, rounds)
-            problem = ended.problem if runner.script_failed else self._why_stop(ended, after, rounds)
+            problem = ended.problem
+            if not runner.script_failed:
+                problem = why_stop(ended, after, rounds, cancelled=self.cancel())
             problem = problem or self._not_agreed(after, consent, agreed, doings)
             if problem:
                 if not wrote:
@@ -286,27 +308,14 @@ class _Apply:
                 raise Failed(self._report(rounds[0].plan.digest, tuple(rounds), first, machine, problem))
             plan = after
 
-    def _why_stop(self, ended: Round, after: Plan, rounds: Sequence[Round]) -> str:
-        """Say why there is no point in going on; empty if there is."""
-        if self.cancel():
-            return f"Stopped, as asked, before {ended.failed}." if ended.failed else "Stopped, as asked."
-        if after.objections:
-            return "\n".join([*filter(None, [ended.problem]), *(str(each) for each in after.objections)])
-        if len(rounds) >= ROUNDS or _is_stuck(rounds):
-            return ended.problem or "Things keep coming back: after every round there was something left to do."
-        return ""
-
-    def _not_agreed(self, after: Plan, consent: Consent, agreed: Plan, doings: Doings) -> str:
+    def _not_agreed(self, after: Plan, consent: Consent, agreed: Agreed, doings: Doings) -> str:
         """Say what came to light that nobody agreed to losing; empty if nothing did, or if it is agreed to now."""
         news = not_covered(after, agreed, doings)
         if not news or (not isinstance(consent, str) and consent(after)):
             return ""
-        # The consent that was given ends here: taken up again, it would cover what is there now.
+        # The consent that was given ends here: whoever agrees to what is there now agrees to another plan.
         self.host.do(AppendLine(path=JOURNAL, line=line(Closed())), {}, {})
-        return (
-            f"There is {', '.join(news)} now, which would have to go, and which nobody was asked about. "
-            f"Look at the plan again; it now has the digest {after.digest}."
-        )
+        return unasked(news, after)
 
     def _finish(self, first: Machine, last: Machine, rounds: list[Round]) -> Report:
         digest = rounds[0].plan.digest
@@ -362,16 +371,8 @@ class _Apply:
 
 def _short(plan: Plan, machine: Machine) -> Sequence[Shortcoming]:
     # What a run was stopped while making is trusted once a run has ended well; using it is no such run.
-    distrusted = machine.unfinished if plan.is_harmless else ()
+    distrusted = machine.suspects if plan.is_harmless else ()
     return shortcomings(machine.graph, plan.wanted, only=plan.only, distrusted=distrusted)
-
-
-def _is_stuck(rounds: Sequence[Round]) -> bool:
-    """Whether the last two rounds failed at once, at the same thing, in the same words."""
-    if len(rounds) < 2:
-        return False
-    before, last = rounds[-2:]
-    return bool(last.failed) and not last.done and (before.failed, before.problem) == (last.failed, last.problem)
 
 
 def _stale(shown: Plan, now: Plan) -> str:

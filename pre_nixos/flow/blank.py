@@ -28,6 +28,8 @@ def blank(machine: Machine, disks: Iterable[Disk | str], *, erase: Erasure | Non
     With `erase` every byte goes, not only those by which something could be recognised. Raises InvalidLayout if a name
     fits no disk, or several.
     """
+    if isinstance(disks, str | Disk):
+        raise TypeError("which disks is a list, also of one: write [disk], or ['SERIAL'] for one that is named")
     listed = list(disks)
     named = machine.all_disks.named([each for each in listed if isinstance(each, str)])
     chosen = {each.id: each for each in (*named, *(each for each in listed if isinstance(each, Disk)))}

@@ -56,10 +56,19 @@ def surprises(
 
 
 def _concerned(action: Action, plan: Plan, machine: Machine) -> Sequence[Layer]:
-    """Give the devices whose content an action removes: what its target stands on, and what it still offers."""
+    """Give the devices whose content an action removes: what its target stands on, and what it still offers.
+
+    Of a change that is what it takes out itself, unless something was removed from that by now.
+    """
     layer = machine.graph.get(action.target)
     if layer is None:
         return ()
+    if not action.verb.looks_back:
+        removed = [each.target for each in plan.actions if each.verb.looks_back and each.is_destructive]
+        emptied = {on for each in removed for on in plan.before.on(each)}
+        gone = frozenset(action.destroys)
+        lowest = [each for each in gone if each in machine.graph and gone.isdisjoint(machine.graph.below(each))]
+        return [there for each in lowest if (there := machine.graph[each]).mark() is not None and each not in emptied]
     below = machine.graph.devices(layer)
     if any(each.target == layer.id and each.verb is Verb.DEACTIVATE for each in plan.actions):
         return below

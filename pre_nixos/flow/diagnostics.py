@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 PLACE = "/var/log/pre-nixos"
 
 
-def keep(report: Report, looks: Mapping[str, Recording], host: Host, registry: Registry) -> tuple[str, str]:
+def keep(
+    report: Report, looks: Mapping[str, Recording], host: Host, registry: Registry, place: str = PLACE
+) -> tuple[str, str]:
     """Write down a report and what the machine answered, and give the directory; or why that could not be done.
 
     The recordings are those that `pre-nixos show --machine` and `load_machine` read, so a failure can be looked into
@@ -26,7 +28,7 @@ def keep(report: Report, looks: Mapping[str, Recording], host: Host, registry: R
     from pre_nixos.flow.documents import REPORT
     from pre_nixos.model.codec import encode
 
-    directory = f"{PLACE}/failed-{report.digest}"
+    directory = f"{place}/failed-{report.digest}"
     made = host.do(MakeDirectory(path=directory, mode=0o700), {}, {})
     if not made.ok:
         return "", made.detail

@@ -11,14 +11,24 @@ from pre_nixos.model.action import Verb
 from pre_nixos.model.data import Data
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from pre_nixos.host.api import Reader
     from pre_nixos.model.action import Action
+    from pre_nixos.model.graph import DeviceGraph
     from pre_nixos.model.plan import Plan
 
 STATE_DIRECTORY = "/run/pre-nixos"
 JOURNAL = f"{STATE_DIRECTORY}/journal"
+
+
+class Agreed(Data):
+    """What somebody who agreed was shown, as far as it takes to know what they were not shown."""
+
+    losing: dict[str, str] = {}
+    """What was to go, by id: the UUID by which it is known, if it has one."""
+    seen: tuple[str, ...] = ()
+    """Whatever was on the disks and could be looked at: what turns up on it later was not there."""
 
 
 class Consented(Data, tag="consented", tag_field="entry"):
@@ -30,6 +40,7 @@ class Consented(Data, tag="consented", tag_field="entry"):
     takes: tuple[str, ...]
     suspects: tuple[str, ...] = ()
     """What earlier runs had left unfinished."""
+    agreed: Agreed = Agreed()
 
 
 class Began(Data, tag="began", tag_field="entry"):
@@ -41,6 +52,8 @@ class Began(Data, tag="began", tag_field="entry"):
     """Whatever is made or changed with it."""
     touches: tuple[str, ...] = ()
     """The disks it may write to."""
+    on: tuple[str, ...] = ()
+    """What its target stands on."""
     again: bool = False
     """Whether half of it done is to be undone and done again, although it loses nothing: scripts are part of it."""
 
@@ -51,12 +64,17 @@ class Ended(Data, tag="ended", tag_field="entry"):
     verb: Verb
     target: str
     parts: tuple[str, ...] = ()
+    on: tuple[str, ...] = ()
     again: bool = False
-    """What was said of that when it began."""
+    """What was said of that when it began, as was what is above."""
+    gone: tuple[str, ...] = ()
+    """What was lost by it."""
 
 
 class Withdrawn(Data, tag="withdrawn", tag_field="entry"):
-    """The action that began last was refused before any of its steps wrote: all it was to work on is as it was."""
+    """An action that began was refused before any of its steps wrote: all it was to work on is as it was."""
+
+    target: str
 
 
 class Audited(Data, tag="audited", tag_field="entry"):
@@ -82,10 +100,17 @@ class Journal:
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
         self.open: Consented | None = None
         """The consent a stopped run was acting on."""
-        self._unfinished: dict[str, None] = {}
-        self._latest: list[str] = []
-        """What came under suspicion with the action that began last."""
+        self._unfinished: dict[str, tuple[str, ...]] = {}
+        """With the disks it was on; none if that was not said."""
+        self.leaving: set[str] = set()
+        """What of that was whole before, and was only to be removed."""
+        self._latest: dict[str, Sequence[str]] = {}
+        """What came under suspicion with the action that began last, by its target."""
         self._erased: dict[str, None] = {}
+        self.removed: set[str] = set()
+        """What was removed under the consent that was given last."""
+        self._at_work: dict[str, tuple[Verb, Sequence[str]]] = {}
+        """What that left half made or half removed, by which of the two, and what it stands on."""
         for entry in entries:
             self._take(entry)
 
@@ -94,18 +119,31 @@ class Journal:
         """What was begun to be made or changed, and not finished."""
         return tuple(self._unfinished)
 
+    def suspects(self, there: DeviceGraph) -> tuple[str, ...]:
+        """Give what of that is not to be trusted: what has its name on other disks by now is something else."""
+        return tuple(
+            each
+            for each, disks in self._unfinished.items()
+            if not disks or each not in there or not there.disks(each).isdisjoint(disks)
+        )
+
+    def at_work_on(self, verb: Verb) -> Collection[str]:
+        """Give what that stands on which was left half made, or half removed: nobody knows what is there now."""
+        return frozenset(on for was, supports in self._at_work.values() if was is verb for on in supports)
+
     @property
     def erased(self) -> Sequence[str]:
         """The disks that were erased under the consent that is open."""
         return tuple(self._erased)
 
     def _take(self, entry: Entry) -> None:
+        self._follow(entry)
         match entry:
             case Consented():
                 if self.open is None or self.open.purpose != entry.purpose:
                     self._erased.clear()
                 self.open = entry
-                self._unfinished.update(dict.fromkeys(entry.suspects))
+                self._unfinished.update({each: () for each in entry.suspects if each not in self._unfinished})
             case Ended(verb=Verb.ERASE, target=target):
                 self._erased[target] = None
             case Began(verb=verb, target=target, parts=parts, touches=touches, again=again) if again or _leaves_traces(
@@ -116,12 +154,17 @@ class Journal:
                 # What is changed in place was whole before, and holds what nobody agreed to losing: only what is new
                 # in it is not to be trusted, and the next look tells how far the change has come.
                 own = () if verb is Verb.MODIFY else (target,)
-                self._latest = [each for each in (*own, *parts) if each not in self._unfinished]
-                self._unfinished.update(dict.fromkeys(self._latest))
-            case Withdrawn():
-                self._drop(self._latest)
-            case Ended(verb=verb, target=target, parts=parts, again=again) if again or not verb.loses_nothing:
-                self._drop((target, *parts))
+                self._latest[target] = [each for each in (*own, *parts) if each not in self._unfinished]
+                self._unfinished.update(dict.fromkeys(self._latest[target], touches))
+                if verb is Verb.TEARDOWN:
+                    self.leaving.update(self._latest[target])
+                else:
+                    self.leaving.difference_update((*own, *parts))
+            case Withdrawn(target=target):
+                self._drop(self._latest.pop(target, ()))
+            case Ended(verb=verb, target=target, parts=parts, on=on, again=again) if again or not verb.loses_nothing:
+                # Whatever it was made on was proven to hold nothing, however far the making of that had come.
+                self._drop((target, *parts, *(on if verb is Verb.FORMAT else ())))
             case Closed(settled=settled):
                 self.open = None
                 self._erased.clear()
@@ -129,9 +172,26 @@ class Journal:
             case _:
                 pass
 
+    def _follow(self, entry: Entry) -> None:
+        """Keep account of what was done under the consent that was given last."""
+        match entry:
+            case Consented():
+                self.removed.clear()
+                self._at_work.clear()
+            case Began(verb=verb, target=target, on=on) if verb in {Verb.FORMAT, Verb.TEARDOWN}:
+                self._at_work[target] = (verb, on)
+            case Withdrawn(target=target):
+                self._at_work.pop(target, None)
+            case Ended(target=target, gone=gone):
+                self._at_work.pop(target, None)
+                self.removed.update(gone)
+            case _:
+                pass
+
     def _drop(self, settled: Iterable[str]) -> None:
         for each in settled:
             self._unfinished.pop(each, None)
+            self.leaving.discard(each)
 
     @property
     def erased_for(self) -> str:
@@ -176,6 +236,6 @@ def parts_of(action: Action, plan: Plan) -> tuple[str, ...]:
     """Name the layers that are made or removed together with an action's target; of one that stays, those it gets."""
     graph = plan.before if action.verb.looks_back else plan.wanted.graph
     layer = graph.get(action.target)
-    parts = [each.id for each in graph.parts(layer)] if layer is not None else []
+    parts = [*([each.id for each in graph.parts(layer)] if layer is not None else []), *action.makes]
     kept = plan.before if action.verb is Verb.MODIFY else ()
-    return tuple(each for each in parts if each not in kept)
+    return tuple(dict.fromkeys(each for each in parts if each not in kept))

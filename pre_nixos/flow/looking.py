@@ -37,6 +37,7 @@ def look(reader: Reader, registry: Registry | None = None) -> Machine:
     graph = resolve([*found, *unclaimed(graph, _signatures(seen)), *_untold(graph, seen)])
     around = memo.ask(LookAround(tools=tuple(sorted({tool for each in registry.tools.values() for tool in each}))))
     journal = read_journal(memo)
+    suspects = journal.suspects(graph)
     return Machine(
         graph=graph,
         memory=around.memory,
@@ -44,7 +45,8 @@ def look(reader: Reader, registry: Registry | None = None) -> Machine:
         architecture=around.architecture,
         tools=around.tools,
         boot_medium=find_boot_medium(memo, graph),
-        unfinished=tuple(journal.unfinished),
+        unfinished=suspects,
+        leaving=tuple(each for each in suspects if each in journal.leaving),
         erased=tuple(journal.erased),
         erased_for=journal.erased_for,
         remarks=tuple(
@@ -78,16 +80,16 @@ def _signatures(seen: Survey) -> dict[str, list[tuple[str, str]]]:
 
 def _untold(graph: DeviceGraph, seen: Survey) -> Iterator[Found]:
     """Find what is on devices beside signatures: bytes that nobody claims, and content that could not be read."""
-    standing = {layer.device.number: graph.standing_on(layer.id) for layer in graph.layers() if layer.device}
+    layers = {layer.device.number: layer for layer in graph.layers() if layer.device}
     for node, state in seen.out_of_reach():
         what = f"its content cannot be told (the path to it is {state})"
         yield Found(Unrecognised(what=what, immovable=True, state=State.INACTIVE), on=[node.number])
     for number, content in seen.contents.items():
-        if number not in standing:
+        if number not in layers:
             continue  # a device inside something else, which answers for what is on it
-        if content.verdict is Verdict.DATA and not content.signatures and not standing[number]:
+        if content.verdict is Verdict.DATA and not content.signatures and not graph.standing_on(layers[number].id):
             yield Found(Unrecognised(what="data", state=State.INACTIVE), on=[number])
-        elif content.verdict not in TOLD:
+        elif content.verdict not in TOLD and not layers[number].holds_nothing():
             why = f": {content.error}" if content.error else ""
             what = f"its content cannot be told ({content.verdict}{why})"
             yield Found(Unrecognised(what=what, immovable=True, state=State.INACTIVE), on=[number])

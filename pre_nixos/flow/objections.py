@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pre_nixos.flow.losing import about_wanted_content
+from pre_nixos.flow.losing import about_mistaken_content, about_wanted_content
 from pre_nixos.hooks import specs
-from pre_nixos.model.action import Objection
+from pre_nixos.model.action import Objection, Verb
 from pre_nixos.model.difference import Fate
 from pre_nixos.model.identity import shared
-from pre_nixos.model.layer import Disk, Unrecognised
+from pre_nixos.model.layer import AT, Disk, Layer, State, Unrecognised, holding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,7 +34,10 @@ def core_objections(
     yield from _about_the_incomplete(machine, found)
     yield from _about_the_immovable(machine, found)
     yield from _about_what_may_be_elsewhere(machine, wanted, found)
-    yield from _about_names(machine, wanted, found)
+    if Verb.ACTIVATE in plan.only:  # what only ends uses gives nothing a name
+        yield from _about_names(machine, wanted, found)
+        if plan.is_harmless or not follows:
+            yield from about_mistaken_content(plan)
     yield from _about_what_nobody_makes(wanted, found, calls)
 
 
@@ -126,7 +129,7 @@ def _about_what_may_be_elsewhere(machine: Machine, wanted: Wanted, found: Differ
     )
     for id_ in found.ids(Fate.GONE, Fate.REPLACED) if unread else ():
         layer = graph[id_]
-        if not layer.health.satisfies:
+        if not (layer.health.satisfies or layer.holds_nothing()):
             remark = f" ({layer.remark})" if layer.remark else ""
             yield Objection(
                 subject=id_,
@@ -137,33 +140,54 @@ def _about_what_may_be_elsewhere(machine: Machine, wanted: Wanted, found: Differ
 
 
 def _about_names(machine: Machine, wanted: Wanted, found: Difference) -> Iterator[Objection]:
-    taken = dict(_occupied(machine, found))
+    taken, takes = dict(_occupied(machine, found)), frozenset(wanted.takes)
     for layer in wanted.graph.layers():
         names = layer.occupies() & taken.keys()
         fate = found.fate(layer.id) if names else None
-        if fate is None or not (fate.makes or fate is Fate.UNSEEN):
+        if fate is None:
             continue
+        if fate is not Fate.NEW and (present := machine.graph.get(layer.id)) is not None:
+            if fate is Fate.KEPT and present.state is State.ACTIVE:
+                continue
+            if not fate.makes and machine.graph.disks(layer.id) <= takes:
+                names -= present.occupies()  # which it has already
         for name in sorted(names):
             other = machine.graph[taken[name]]
             disks = ", ".join(machine.graph[each].title for each in sorted(machine.graph.disks(other.id)))
             where = f" on {disks}" if disks else ""
+            is_place = name.startswith(AT)
+            below = ", ".join(each.title for each in machine.graph.under(other)) if is_place else ""
             yield Objection(
                 subject=layer.id,
-                text=f"{layer.title} cannot be made: {other.title}{where}, which stays, has the name {name}.",
-                remedy="Choose another name, or take its disks as well.",
+                text=f"{wanted.graph.called(layer)} cannot be {'made' if fate.makes else 'as wanted'}: "
+                f"{below or machine.graph.called(other)}{where}, which stays, {holding(name)}.",
+                remedy="Unmount that, or choose another directory."
+                if is_place
+                else "Choose another name, or take its disks as well.",
             )
 
 
 def _about_what_nobody_makes(wanted: Wanted, found: Difference, calls: Calls) -> Iterator[Objection]:
+    coming = found.coming
     for layer in wanted.graph.layers():
-        fate = found.fate(layer.id)
-        if isinstance(layer, Disk) or layer.part_of is not None or fate is None or not fate.makes:
+        if layer.part_of is not None or layer.id not in coming or isinstance(layer, Disk):
             continue
         if not calls.can(specs.activate if layer.ephemeral else specs.format, layer):
-            owner = calls.registry.owners.get(layer.kind, "no plugin")
-            yield Objection(
-                subject=layer.id, text=f"{layer.title} is to be made, and {owner} cannot make a {layer.kind}."
-            )
+            unable, remedy = about_owner(layer, calls, "make it")
+            text = f"{layer.title} ({layer.kind}) is to be made, and {unable}."
+            yield Objection(subject=layer.id, text=text, remedy=remedy or "Leave it out of what is wanted.")
+
+
+def about_owner(layer: Layer, calls: Calls, what: str) -> tuple[str, str]:
+    """Say that the owner of a kind has no way to do something, or who it would be if it were there, and the remedy."""
+    owner = calls.registry.owners.get(layer.kind)
+    if owner is not None:
+        return f"{owner}, whose kind this is, has no way to {what}", ""
+    package = type(layer).__module__.partition(".")[0]
+    return (
+        "no plugin that is in use knows this kind",
+        f"Install the distribution that wrote it, with its plugin: it comes from the Python package {package}.",
+    )
 
 
 def _occupied(machine: Machine, found: Difference) -> Iterable[tuple[str, str]]:

@@ -94,6 +94,8 @@ class ActionBegan(Data, tag="action-began", tag_field="event"):
     summary: str
     position: int
     of: int
+    touches: tuple[str, ...] = ()
+    """Ids of the disks it may write to."""
 
 
 class StepEnded(Data, tag="step-ended", tag_field="event"):
@@ -105,6 +107,13 @@ class StepEnded(Data, tag="step-ended", tag_field="event"):
     detail: str = ""
     seconds: float = 0.0
     processes: int = 0
+
+
+class Said(Data, tag="said", tag_field="event"):
+    """A line of what a loud program says while it runs."""
+
+    action: str
+    text: str
 
 
 class ActionEnded(Data, tag="action-ended", tag_field="event"):
@@ -122,4 +131,4 @@ class Noted(Data, tag="noted", tag_field="event"):
     text: str
 
 
-Event: TypeAlias = Looking | Planned | ActionBegan | StepEnded | ActionEnded | Noted
+Event: TypeAlias = Looking | Planned | ActionBegan | Said | StepEnded | ActionEnded | Noted

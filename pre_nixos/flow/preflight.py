@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pre_nixos.host.questions import ReadFile, WhoUses
+from pre_nixos.host.questions import LookAround, ReadFile, WhoUses
 from pre_nixos.model.action import Verb
 from pre_nixos.model.draft import Erasure
-from pre_nixos.model.step import RequireFree
+from pre_nixos.model.layer import AT
+from pre_nixos.model.step import RequireFree, programs_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,6 +28,14 @@ def obstacles(plan: Plan, machine: Machine, reader: Reader) -> Sequence[str]:
     used = _uses(plan, machine, reader)
     remedy = ["End that, and run the same command again."] if used else []
     return [*_cannot_discard(plan, machine, reader), *used, *remedy]
+
+
+def missing_programs(plan: Plan, machine: Machine, reader: Reader) -> Sequence[str]:
+    """Name the programs a plan needs that are not there; no plugin has named those that scripts and engines need."""
+    needed = (each for action in plan.actions for step in action.steps for each in programs_in(step))
+    unknown = set(needed) - machine.tools.keys()
+    found = reader.ask(LookAround(tools=tuple(sorted(unknown)))).tools if unknown else {}
+    return sorted(unknown - found.keys())
 
 
 def _uses(plan: Plan, machine: Machine, reader: Reader) -> Sequence[str]:
@@ -58,11 +67,13 @@ def _to_be_free(plan: Plan, machine: Machine) -> Iterator[Layer]:
     wanted: dict[str, None] = {}
     takes = frozenset(plan.wanted.takes)
     for action in plan.actions:
-        # What is changed in place stays in use; its own guards say what must not be.
-        if action.verb in {Verb.ACTIVATE, Verb.MODIFY} or action.target not in machine.graph:
+        if action.verb is Verb.ACTIVATE or action.target not in machine.graph:
             continue
         layer = machine.graph[action.target]
-        for each in (layer, *machine.graph.parts(layer), *machine.graph.devices(layer)):
+        parts = machine.graph.parts(layer)
+        # What is changed in place stays in use, but for what is taken out of it; its own guards say what must not be.
+        changed = [each for each in parts if each.id in action.destroys]
+        for each in changed if action.verb is Verb.MODIFY else (layer, *parts, *machine.graph.devices(layer)):
             if not takes.isdisjoint(machine.graph.disks(each.id)):
                 wanted[each.id] = None
     yield from (machine.graph[each] for each in wanted)
@@ -83,6 +94,13 @@ class _Ending:
         self._names = {each.device.name for each in released if each.device is not None}
         self._places = frozenset[str]().union(*(each.occupies() for each in released))
         self._ephemeral = any(each.ephemeral for each in released)
+        # What only one of several uses of it ends for stays as it is, and so do the others.
+        self._going = {each for action in plan.actions for each in action.destroys} | {
+            action.target
+            for action in plan.actions
+            if action.verb not in {Verb.ACTIVATE, Verb.MODIFY}
+            and not (action.target in graph and graph[action.target].ephemeral)
+        }
         self._passing: dict[str, list[str]] = {}
         for action in plan.actions:
             for step in action.steps:
@@ -93,7 +111,7 @@ class _Ending:
         """Whether a use of a layer's device will be over, or is none that counts."""
         match user.how:
             case "mount":
-                return user.pid is None and f"at:{user.what}" in self._places
+                return user.pid is None and f"{AT}{user.what}" in self._places | self._staying(layer)
             case "loop":
                 return user.what in self._names
             case "holder" | "swap":
@@ -108,6 +126,14 @@ class _Ending:
                 return layer.id in self._released or (user.what == "the kernel" and (above or self._ephemeral))
             case _:
                 return False
+
+    def _staying(self, layer: Layer) -> frozenset[str]:
+        """Give the places at which something on a layer is and stays, if nothing there has to go."""
+        above = self._graph.above(layer.id)
+        if not self._going.isdisjoint((layer.id, *above)):
+            return frozenset()
+        kept = (self._graph[each] for each in above if each not in self._released)
+        return frozenset[str]().union(*(each.occupies() for each in kept if each.ephemeral))
 
 
 def _in_words(user: User) -> str:

@@ -12,6 +12,8 @@ from pre_nixos.model.machine import NoSuchDisks
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from msgspec.inspect import FloatType, IntType, Type
+
     from pre_nixos.hooks.registry import Registry
     from pre_nixos.hooks.specs import Options, Policy
     from pre_nixos.model.draft import Wanted
@@ -51,13 +53,53 @@ def read_options(policy: Policy, given: Mapping[str, object]) -> Options:
             try:
                 msgspec.convert(value, known[name].type, strict=False)
             except msgspec.ValidationError as error:
-                problems.append(f"policy {policy.name}, option {name}: {error}")
+                takes = in_words(known[name].type)
+                said = f"{value!r} is not {takes}" if takes else str(error)
+                problems.append(f"policy {policy.name}, option {name}: {said}")
     if problems:
         raise InvalidLayout(problems)
     try:
         return msgspec.convert(dict(given), policy.options, strict=False)
     except msgspec.ValidationError as error:
         raise InvalidLayout([f"policy {policy.name}: {error}"]) from error
+
+
+def in_words(type_: object) -> str:
+    """Say what an option of this type takes; empty for what only code can give."""
+    import msgspec.inspect
+
+    return _takes(msgspec.inspect.type_info(type_))
+
+
+def _takes(info: Type) -> str:
+    from msgspec import inspect
+
+    match info:
+        case inspect.Metadata():
+            return _takes(info.type)
+        case inspect.LiteralType():
+            return f"one of {', '.join(map(str, info.values))}"
+        case inspect.BoolType():
+            return "true or false"
+        case inspect.IntType() | inspect.FloatType():
+            return f"a {'whole ' if isinstance(info, inspect.IntType) else ''}number{_bounds(info)}"
+        case inspect.StrType():
+            return "text" if info.pattern is None else f"text like {info.pattern}"
+        case inspect.VarTupleType() | inspect.ListType():
+            each = _takes(info.item_type)
+            return f"a list, each of it {each}" if each else ""
+        case inspect.UnionType():
+            said = [_takes(each) for each in info.types if not isinstance(each, inspect.NoneType)]
+            return " or ".join(said) if all(said) else ""
+        case _:
+            return ""
+
+
+def _bounds(info: IntType | FloatType) -> str:
+    if info.ge is not None and info.le is not None:
+        return f" from {info.ge:g} to {info.le:g}"
+    said = ((" from {:g} on", info.ge), (" above {:g}", info.gt), (" up to {:g}", info.le), (" below {:g}", info.lt))
+    return "".join(text.format(bound) for text, bound in said if bound is not None)
 
 
 def did_you_mean(name: str, there: Iterable[str]) -> str:

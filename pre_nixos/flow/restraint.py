@@ -81,15 +81,24 @@ def _can_be(layer: Layer, verdict: Verdict, there: DeviceGraph, below: Sequence[
             return False
 
 
-def to_release(there: DeviceGraph, wanted: DeviceGraph) -> Sequence[Layer]:
-    """Give what is in use and wanted not to be: the very thing, whatever else of it is not as wanted."""
+def to_release(there: DeviceGraph, wanted: Wanted) -> Sequence[Layer]:
+    """Give what is in use and wanted not to be: the very thing, whatever else of it is not as wanted.
+
+    What is on other disks alone is another thing, also under the same id.
+    """
+    resting = {layer.id: type(layer) for layer in wanted.graph.layers() if layer.state is State.INACTIVE}
+    if not resting:
+        return ()
+    takes = frozenset(wanted.takes)
+
+    def is_ours(layer: Layer) -> bool:
+        disks = there.disks(layer.id)
+        return not disks or not takes.isdisjoint(disks)
+
     return [
         layer
         for layer in there.layers()
-        if layer.state is State.ACTIVE
-        and (wish := wanted.get(layer.id)) is not None
-        and wish.state is State.INACTIVE
-        and type(wish) is type(layer)
+        if layer.state is State.ACTIVE and type(layer) is resting.get(layer.id) and is_ours(layer)
     ]
 
 

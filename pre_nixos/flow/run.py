@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NoReturn
+from _thread import allocate_lock
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from pre_nixos.flow.content import surprises
 from pre_nixos.flow.journal import JOURNAL, Audited, Began, Ended, Withdrawn, line, parts_of
-from pre_nixos.flow.outcome import ActionBegan, ActionEnded, Done, Noted, Round, StepEnded
+from pre_nixos.flow.outcome import ActionBegan, ActionEnded, Done, Noted, Round, Said, StepEnded
 from pre_nixos.flow.patience import Patience, ask_again
 from pre_nixos.flow.place import locate
 from pre_nixos.flow.scripts import is_done_again
+from pre_nixos.flow.together import batches
 from pre_nixos.hooks.registry import PluginError
-from pre_nixos.host.api import AppendLine, CheckHeld, Outcome
+from pre_nixos.host.api import AppendLine, Audible, CheckHeld, Outcome
 from pre_nixos.model.action import Verb
+from pre_nixos.model.graph import DeviceGraph
 from pre_nixos.model.layer import Disk
 from pre_nixos.model.script import runs_script, text_of
-from pre_nixos.model.step import Await, nodes_in
+from pre_nixos.model.step import Await, Run, nodes_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,6 +42,13 @@ class _Stopped(Exception):
     """An action could not be carried out."""
 
 
+class _Failure(NamedTuple):
+    """How an action ended that was not carried out."""
+
+    action: str
+    problem: str
+
+
 class Runner:
     """Runs the actions of one plan until one fails or somebody says stop."""
 
@@ -54,55 +64,102 @@ class Runner:
         patience: Patience,
         look: Callable[[Plan], Sequence[Objection]],
         doings: Doings,
+        jobs: int = 1,
     ) -> None:
         self._host = host
         self._calls = calls
-        self._observer = observer
+        self._tell = observer
         self._cancel = cancel
         self._secrets = secrets
         self._disks = disks
         self._patience = patience
         self._look = look
         self._looked = False
+        self._aim = DeviceGraph()
+        """What is there once the plan is carried out; its devices are found by it."""
         self._doings = doings
+        self._jobs = jobs
+        self._telling, self._asking = allocate_lock(), allocate_lock()
+        """What several actions at a time do in turns: saying what they do, and asking whether they may."""
+        self._failed_at_all = False
         self.wrote = False
         self.script_failed = False
         """Whether it was a script that failed: nobody knows whether it may be run a second time."""
 
     def run(self, plan: Plan, machine: Machine, seen: Mapping[str, Content]) -> Round:
         """Run them in order; `seen` is what was on the machine's devices, by number, when the plan was made."""
+        # Where nothing may be changed, what is not as wanted is found as it is.
+        self._aim = plan.wanted.graph if Verb.MODIFY in plan.only else plan.result()
         done: list[Done] = []
-        for position, action in enumerate(plan.actions, 1):
-            if self._cancel():
-                return Round(plan=plan, done=tuple(done), failed=action.id, problem="stopped, as asked")
-            self._observer(
-                ActionBegan(
-                    action=action.id,
-                    verb=action.verb,
-                    summary=action.summary,
-                    position=position,
-                    of=len(plan.actions),
-                )
-            )
-            begun = time.monotonic()
-            try:
-                processes = self._action(action, plan, machine, seen)
-            except (_Stopped, PluginError) as problem:
-                seconds = round(time.monotonic() - begun, 3)
-                self._observer(ActionEnded(action=action.id, ok=False, seconds=seconds, problem=str(problem)))
-                return Round(plan=plan, done=tuple(done), failed=action.id, problem=f"{action.summary}: {problem}")
-            seconds = round(time.monotonic() - begun, 3)
-            done.append(Done(action=action.id, summary=action.summary, seconds=seconds, processes=processes))
-            self._observer(ActionEnded(action=action.id, ok=True, seconds=seconds))
+        for batch in batches(plan, self._jobs):
+            ended = self._several(batch, plan, machine, seen)
+            done += [each for each in ended if isinstance(each, Done)]
+            failed = [each for each in ended if isinstance(each, _Failure)]
+            if failed:
+                problem = "\n".join(each.problem for each in failed)
+                return Round(plan=plan, done=tuple(done), failed=failed[0].action, problem=problem)
         return Round(plan=plan, done=tuple(done))
+
+    def _several(
+        self, batch: Sequence[tuple[int, Action]], plan: Plan, machine: Machine, seen: Mapping[str, Content]
+    ) -> Sequence[Done | _Failure | None]:
+        """Carry out actions that have nothing to do with each other; none is begun after one has failed."""
+        if len(batch) == 1:
+            return [self._one(*batch[0], plan, machine, seen)]
+        from concurrent.futures import ThreadPoolExecutor  # only those who ask for it should pay
+
+        def one(each: tuple[int, Action]) -> Done | _Failure | None:
+            return None if self._failed_at_all else self._one(*each, plan, machine, seen)
+
+        with ThreadPoolExecutor(max_workers=self._jobs) as threads:
+            return list(threads.map(one, batch))
+
+    def _one(
+        self, position: int, action: Action, plan: Plan, machine: Machine, seen: Mapping[str, Content]
+    ) -> Done | _Failure:
+        """Carry out one action, and say how that began and ended."""
+        if self._cancel():
+            self._failed_at_all = True
+            return _Failure(action.id, "stopped, as asked")
+        self._observer(
+            ActionBegan(
+                action=action.id,
+                verb=action.verb,
+                summary=action.summary,
+                position=position,
+                of=len(plan.actions),
+                touches=action.touches,
+            )
+        )
+        begun = time.monotonic()
+        try:
+            processes = self._action(action, plan, machine, seen)
+        except (_Stopped, PluginError) as problem:
+            self._failed_at_all = True
+            seconds = round(time.monotonic() - begun, 3)
+            self._observer(ActionEnded(action=action.id, ok=False, seconds=seconds, problem=str(problem)))
+            return _Failure(action.id, f"{action.summary}: {problem}")
+        except BaseException:  # a defect ends the run, and what has not begun does not begin
+            self._failed_at_all = True
+            raise
+        seconds = round(time.monotonic() - begun, 3)
+        self._observer(ActionEnded(action=action.id, ok=True, seconds=seconds))
+        return Done(action=action.id, summary=action.summary, seconds=seconds, processes=processes)
+
+    def _observer(self, event: Event) -> None:
+        with self._telling:
+            self._tell(event)
 
     def _action(self, action: Action, plan: Plan, machine: Machine, seen: Mapping[str, Content]) -> int:
         if action.is_destructive:
             self._guard(action, plan, machine, seen)
         elif runs_script(action):
             self._require_held()
+        if self._failed_at_all:
+            raise _Stopped("not begun, for something else failed meanwhile")
         parts, again = parts_of(action, plan), is_done_again(action, plan)
-        began = Began(verb=action.verb, target=action.target, parts=parts, touches=action.touches, again=again)
+        on = (plan.before if action.verb.looks_back else plan.wanted.graph).on(action.target)
+        began = Began(verb=action.verb, target=action.target, parts=parts, touches=action.touches, on=on, again=again)
         self._write(began)
         processes = 0
         wrote = False
@@ -132,21 +189,22 @@ class Runner:
             if not outcome.ok:
                 self.script_failed = outcome.wrote and text_of(step) is not None
                 self._failed(action, plan, outcome, wrote=wrote)
-        self._write(Ended(verb=action.verb, target=action.target, parts=parts, again=again))
-        if action.verb.looks_back:
-            self._doings.removed.update(action.destroys)
+        gone = action.destroys
+        self._write(Ended(verb=action.verb, target=action.target, parts=parts, on=on, again=again, gone=gone))
+        self._doings.removed.update(gone)
         return processes
 
     def _failed(self, action: Action, plan: Plan, outcome: Outcome, *, wrote: bool) -> NoReturn:
         """Keep in mind what a failure left, and end the action."""
         if not wrote:
-            self._write(Withdrawn())
+            self._write(Withdrawn(target=action.target))
         if outcome.wrote and action.verb.looks_back:
             self._doings.disturbed.update(plan.before.on(action.target) or (action.target,))
         raise _Stopped(outcome.detail)
 
     def _write(self, entry: Entry) -> None:
-        outcome = self._host.do(AppendLine(path=JOURNAL, line=line(entry)), {}, {})
+        with self._telling:
+            outcome = self._host.do(AppendLine(path=JOURNAL, line=line(entry)), {}, {})
         if not outcome.ok:
             raise _Stopped(f"the journal cannot be written: {outcome.detail}")
 
@@ -155,7 +213,7 @@ class Runner:
         self._require_held()
         asked = ask_again(
             self._patience,
-            lambda: list(self._objections(action, plan, machine, seen)),
+            lambda: self._objections_in_turn(action, plan, machine, seen),
             lambda found: bool(found) and all(each.passing for each in found),
             self._cancel,
         )
@@ -169,6 +227,12 @@ class Runner:
         if not held.ok:
             raise _Stopped(held.detail)
 
+    def _objections_in_turn(
+        self, action: Action, plan: Plan, machine: Machine, seen: Mapping[str, Content]
+    ) -> Sequence[Objection]:
+        with self._asking:
+            return list(self._objections(action, plan, machine, seen))
+
     def _objections(
         self, action: Action, plan: Plan, machine: Machine, seen: Mapping[str, Content]
     ) -> Iterator[Objection]:
@@ -180,14 +244,14 @@ class Runner:
                     objected = True
                     yield objection
         # Where somebody objects, reading might only mean waiting for a device that does not answer.
-        if not action.verb.looks_back or objected:
+        if objected:
             return
-        if not self._looked:
-            # The barrier: all is released, nothing is removed yet.
+        if not self._looked and any(each.destroys for each in plan.actions):
+            # The barrier: all is released, nothing is removed yet, nor made.
             against = self._look(plan)
             yield from against
             self._looked = not against
-        if self._looked:
+        if self._looked and (action.verb.looks_back or action.destroys):
             yield from surprises(action, plan, machine, seen, self._host)
 
     def _patiently(self, step: Step, action: Action, plan: Plan) -> Outcome:
@@ -211,7 +275,7 @@ class Runner:
         self._observer(Noted(text=f"{action.summary}: {text}"))
 
     def _step(self, step: Step, action: Action, plan: Plan) -> Outcome:
-        first, second = plan.wanted.graph, plan.before
+        first, second = self._aim, plan.before
         if action.verb.looks_back:
             first, second = second, first
         places: dict[str, str] = {}
@@ -228,4 +292,10 @@ class Runner:
                 return Outcome(ok=False, detail=f"the device of {layer} was not found: {found.error}")
         if isinstance(step, Await) and not places:
             return Outcome(ok=True, detail="it is gone")
-        return self._host.do(step, places, self._secrets)
+        if not (isinstance(step, Run) and step.aloud and isinstance(self._host, Audible)):
+            return self._host.do(step, places, self._secrets)
+        self._host.listen(lambda text: self._observer(Said(action=action.id, text=text)))
+        try:
+            return self._host.do(step, places, self._secrets)
+        finally:
+            self._host.listen(None)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pre_nixos.flow.blank import erasures
-from pre_nixos.flow.objections import core_objections
+from pre_nixos.flow.engine import about_bystanders, about_secrets, all_or_nothing, handed_over
+from pre_nixos.flow.objections import about_owner, core_objections
 from pre_nixos.flow.restraint import restrained, still_used, to_release
 from pre_nixos.flow.scripts import with_scripts
 from pre_nixos.hooks import specs
@@ -22,6 +23,7 @@ from pre_nixos.model.action import Action, Objection, Replace, Verb
 from pre_nixos.model.difference import Difference, Fate, clashes, difference, only_use
 from pre_nixos.model.layer import Disk, Layer, Role, State, roles
 from pre_nixos.model.plan import Plan, before_of, consent_digest, fingerprint
+from pre_nixos.model.step import Zero
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -50,12 +52,15 @@ def schedule(
     carried out says so in its `objections`.
     """
     calls = Calls(registry or installed())
+    machine = machine.against(wanted)
     found, changes = _decide(machine, wanted, calls, only)
     there = machine.graph
-    going = [layer for layer in there.layers() if (fate := found.fate(layer.id)) and fate.removes]
-    releases = _Releases(there, [*going, *to_release(there, wanted.graph)], found, calls)
-    removals = _Removals(there, going, calls, releases)
-    makings = _makings(there, wanted.graph, found, calls, changes)
+    leaving = found.going
+    going = [layer for layer in there.layers() if layer.id in leaving]
+    releases = _Releases(there, [*going, *to_release(there, wanted)], found, calls)
+    removals = _Removals(there, going, calls, releases, changes)
+    ours = [removals.complete(each) for each in _makings(there, wanted.graph, found, calls, changes)]
+    makings = handed_over(ours, wanted)
     actions, edges = _chosen(
         [*releases.actions, *removals.actions, *erasures(machine, wanted), *makings], only, there, wanted.graph
     )
@@ -70,7 +75,13 @@ def schedule(
         fingerprint=fingerprint(before),
     )
     stuck = [*releases.stuck, *removals.stuck] if Verb.TEARDOWN in only else still_used(draft, there)
-    said = [*core_objections(machine, draft, found, calls, follows=follows), *stuck, *calls.objections(draft)]
+    said = [
+        *core_objections(machine, draft, found, calls, follows=follows),
+        *stuck,
+        *calls.objections(draft),
+        *about_secrets(there, releases.actions, ours, wanted),
+        *about_bystanders(machine, ours, wanted),
+    ]
     return msgspec.structs.replace(
         draft, objections=tuple(dict.fromkeys(said)), digest=consent_digest(wanted, draft.losses(), draft.only)
     )
@@ -82,7 +93,7 @@ def _decide(
     """Ask the owners of what changed, until nobody declines; whatever was declined is made anew."""
     declined: dict[str, str] = {}
     while True:
-        found = difference(machine.graph, wanted, distrusted=machine.unfinished, replace=declined)
+        found = difference(machine.graph, wanted, distrusted=machine.suspects, replace=declined)
         changes: dict[str, Sequence[Action]] = {}
         refused: dict[str, str] = {}
         for id_ in found.ids(Fate.CHANGED):
@@ -96,6 +107,7 @@ def _decide(
                 changes[id_] = answer
         if not only_use(only):
             refused |= clashes(found, machine.graph)
+            refused |= all_or_nothing(found, machine.graph, wanted, declined)
         if not refused:
             if only_use(only):
                 return restrained(found, machine.graph, wanted.graph), {}
@@ -129,26 +141,66 @@ class _Releases:
 
 
 class _Removals:
-    """Second phase: remove what was released, from the leaves to the root, where it can be reached."""
+    """Second phase: remove what was released, from the leaves to the root, where it can be reached and has to be."""
 
-    def __init__(self, there: DeviceGraph, going: Sequence[Layer], calls: Calls, releases: _Releases) -> None:
+    def __init__(
+        self,
+        there: DeviceGraph,
+        going: Sequence[Layer],
+        calls: Calls,
+        releases: _Releases,
+        changes: Mapping[str, Sequence[Action]],
+    ) -> None:
         self.actions: list[Action] = []
         self.stuck: list[Objection] = []
+        self._there = there
+        self._alone: dict[str, Layer] = {}
         hidden = _hidden(there, releases.dark)
-        alone: dict[str, Layer] = {}
+        lent = _lent(there, going, changes)
         for layer in going:
             if layer.ephemeral or layer.id in hidden or there.container(layer) is not None:
                 continue
+            if _is_on(lent, layer, there):
+                continue  # goes with that
             if calls.can(specs.teardown, layer):
-                alone[layer.id] = layer
+                self._alone[layer.id] = layer
             else:
                 self.stuck.append(_cannot(layer, "removed", calls))
         # Of two contents of one device, the one with parts first: while they are there, the device is not free.
-        for id_, layer in sorted(alone.items(), key=lambda each: (-there.depth(each[0]), not there.parts(each[1]))):
-            swept = [each for each in there.above(id_) if each not in alone and not there[each].ephemeral]
-            self.actions += [
-                msgspec.structs.replace(action, destroys=(id_, *swept)) for action in calls.teardown(layer, there)
-            ]
+        for id_, layer in sorted(self._alone.items(), key=lambda it: (-there.depth(it[0]), not there.parts(it[1]))):
+            for action in calls.teardown(layer, there):
+                steps = tuple(
+                    each for each in action.steps if not (isinstance(each, Zero) and each.target.layer in lent)
+                )
+                self.actions.append(self.complete(msgspec.structs.replace(action, steps=steps, destroys=(id_,))))
+
+    def complete(self, action: Action) -> Action:
+        """Name also what goes with what an action destroys, by no action of its own."""
+        above = [each for id_ in action.destroys for each in self._there.above(id_)]
+        swept = [each for each in above if each not in self._alone and not self._there[each].ephemeral]
+        return msgspec.structs.replace(action, destroys=tuple(dict.fromkeys((*action.destroys, *swept))))
+
+
+def _lent(there: DeviceGraph, going: Sequence[Layer], changes: Mapping[str, Sequence[Action]]) -> Collection[str]:
+    """Find what goes and whose device has its room from others; clearing anything on it would take from these.
+
+    Nothing old comes back for that: wherever something is made, the places it could show up in are cleared first.
+    """
+    leaving = {each.id for each in going}
+    taken_out = {id_ for actions in changes.values() for action in actions for id_ in action.destroys}
+    lent: set[str] = set()
+    for layer in going:
+        container = there.container(layer)
+        is_removed = container is None or container.id in leaving or layer.id in taken_out
+        if _is_on(lent, layer, there) or (is_removed and there.standing_on(layer.id) and layer.borrows(there)):
+            lent.add(layer.id)
+    return lent
+
+
+def _is_on(devices: Collection[str], layer: Layer, there: DeviceGraph) -> bool:
+    """Whether all it stands on is among these devices."""
+    below = there.devices(layer) if devices else ()
+    return bool(below) and all(each.id in devices for each in below)
 
 
 def _hidden(there: DeviceGraph, dark: set[str]) -> set[str]:
@@ -164,11 +216,11 @@ def _hidden(there: DeviceGraph, dark: set[str]) -> set[str]:
 
 
 def _cannot(layer: Layer, what: str, calls: Calls) -> Objection:
-    owner = calls.registry.owners.get(layer.kind, "no plugin")
+    unable, remedy = about_owner(layer, calls, "do that")
     return Objection(
         subject=layer.id,
-        text=f"{layer.title} ({layer.describe() or layer.kind}) would have to be {what}, and {owner} has no way to.",
-        remedy="Remove it with its own tools, or leave its disk out.",
+        text=f"{layer.title} ({layer.describe() or layer.kind}) would have to be {what}, and {unable}.",
+        remedy=" ".join(filter(None, (remedy, "Remove it with its own tools, or leave its disk out."))),
     )
 
 
@@ -286,7 +338,7 @@ def _needs(actions: Sequence[Action], there: DeviceGraph, wanted: DeviceGraph) -
             layer = wanted.get(target)
             parts = [each.id for each in wanted.parts(layer)] if layer is not None else []
             supports = wanted.on(target) if layer is not None else ()
-            related = [target, *supports, *(_containers_of(supports, wanted)), *parts]
+            related = [target, *supports, *(_containers_of(supports, wanted)), *parts, *action.makes]
         needs.append(sorted({latest[each] for each in related if each in latest}))
         latest[target] = position
     return needs
@@ -302,5 +354,5 @@ def _containers_of(ids: Sequence[str], graph: DeviceGraph) -> Iterable[str]:
 def _complete(action: Action, there: DeviceGraph, wanted: DeviceGraph) -> Action:
     # An id may also be that of something on disks outside the plan, so each verb looks in its own graph.
     graph = there if action.verb.looks_back else wanted
-    disks = graph.disks(action.target)
+    disks = graph.disks(action.target).union(*(graph.disks(each) for each in action.makes))
     return msgspec.structs.replace(action, touches=tuple(sorted(disks)))

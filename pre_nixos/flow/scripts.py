@@ -31,7 +31,12 @@ def with_scripts(actions: Sequence[Action], wanted: Wanted, found: Difference) -
     if not wanted.scripts:
         return actions
     placing = _Placing(actions, wanted, found)
-    return [placing.placed(position, action) for position, action in enumerate(actions)]
+    # What another program makes, it makes with the scripts in its description.
+    theirs = wanted.engine is not None
+    return [
+        action if theirs and action.verb is Verb.FORMAT else placing.placed(position, action)
+        for position, action in enumerate(actions)
+    ]
 
 
 def is_done_again(action: Action, plan: Plan) -> bool:

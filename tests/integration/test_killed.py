@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 import pre_nixos as pn
+from pre_nixos.lab.description import Lab, LabDisk
 from tests.integration import killed
 from tests.integration.server import boot_server, wanted_on
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from pre_nixos.lab.guest import Guest
 
     Deaths = tuple[tuple[str, int], ...]
@@ -24,9 +27,9 @@ MANY = 60
 """More runs than there can be actions."""
 
 
-def run_and_be_killed(guest: Guest, when: str, count: int) -> tuple[int, bool]:
+def run_and_be_killed(guest: Guest, when: str, count: int, wanted: str = "server") -> tuple[int, bool]:
     """Give how many actions the run found to do, and whether it lived."""
-    argv = [sys.executable, os.path.abspath(killed.__file__), when, str(count)]
+    argv = [sys.executable, os.path.abspath(killed.__file__), wanted, when, str(count)]
     ran = guest.run(argv, environment={"PYTHONPATH": ROOT}, timeout=180, check=False)
     assert ran.status in {0, -9}, ran.stderr
     lines = ran.stdout.split()
@@ -58,3 +61,28 @@ def test_killed_at_every_action_it_still_gets_there(boot_fresh: BootGuest, death
     assert not pn.verify(wanted, guest.host)
     assert pn.schedule(machine, wanted).actions == ()
     assert guest.hash_disk("pictures") == bystander
+
+
+ADDITIONS: Mapping[str, Callable[..., pn.Wanted]] = {
+    "partitions": killed.partitions_on,
+    "volumes": killed.volumes_on,
+    "subvolumes": killed.subvolumes_on,
+}
+
+
+@pytest.mark.parametrize("kind", ADDITIONS)
+def test_an_addition_that_was_killed_is_gone_on_with_and_costs_nothing(boot_fresh: BootGuest, kind: str) -> None:
+    guest = boot_fresh(Lab(disks=(LabDisk(name="a", size=512 << 20),), modules=("btrfs",)))
+    first = ADDITIONS[kind](pn.probe(guest.host), "one")
+    plan = pn.schedule(pn.probe(guest.host), first)
+    pn.apply(plan, consent=plan.digest, host=guest.host)
+    guest.script("echo precious > /mnt/one/file; sync")
+    lives = [run_and_be_killed(guest, "step", step, kind)[1] for step in (1, 2)]
+    assert not lives[0]
+    assert lives[1] or run_and_be_killed(guest, "begin", MANY, kind)[1]
+    machine = pn.probe(guest.host)
+    assert machine.unfinished == ()
+    both = ADDITIONS[kind](machine, "one", "two")
+    assert not pn.verify(both, guest.host)
+    assert pn.schedule(machine, both).actions == ()
+    assert guest.run(["cat", "/mnt/one/file"]).stdout == "precious\n"

@@ -357,8 +357,8 @@ def test_somebody_who_is_asked_again_may_agree() -> None:
         ("pol", {}, "did you mean 'pool'?"),
         ("zzz", {}, "there are: pool"),
         ("pool", {"nam": "x"}, "did you mean 'name'?"),
-        ("pool", {"disks": "many"}, "option disks: Expected `int`"),
-        ("pool", {"disks": 9}, "at least 9 disks"),
+        ("pool", {"disks": "many"}, "option disks: 'many' is not a whole number"),
+        ("pool", {"disks": 9}, "at least 9 disks, and 1 fits"),
     ],
 )
 def test_wishes_that_make_no_sense_are_answered_in_words(policy: str, options: dict[str, object], says: str) -> None:

@@ -35,6 +35,14 @@ def test_what_was_being_made_is_distrusted_whole() -> None:
     assert Journal([began]).unfinished == (GROUP, f"{GROUP}/new")
 
 
+def test_what_was_only_being_removed_was_whole_before() -> None:
+    removing, making = Began(verb=Verb.TEARDOWN, target=GROUP), Began(verb=Verb.FORMAT, target=GROUP)
+    assert Journal([removing]).leaving == {GROUP}
+    assert Journal([making, removing]).leaving == set(), "half of it made"
+    assert Journal([removing, making]).leaving == set()
+    assert Journal([removing, Ended(verb=Verb.TEARDOWN, target=GROUP)]).leaving == set()
+
+
 def test_a_group_whose_growth_was_stopped_is_kept() -> None:
     began = Began(verb=Verb.MODIFY, target=GROUP)
     verdicts = difference(graph("old").graph, graph("old", size="80MiB"), distrusted=Journal([began]).unfinished)

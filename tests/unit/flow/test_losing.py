@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 import pre_nixos as pn
+from pre_nixos.backends.filesystems import Filesystem
+from pre_nixos.backends.gpt import Partition, Table
+from pre_nixos.backends.lvm import Group, Volume
 from pre_nixos.flow.apply import apply
 from pre_nixos.flow.probe import probe
 from pre_nixos.flow.schedule import schedule
@@ -12,10 +16,12 @@ from pre_nixos.host.api import Outcome
 from pre_nixos.model.difference import Fate
 from pre_nixos.model.draft import Draft, Wanted
 from pre_nixos.model.identity import Found
-from pre_nixos.model.layer import State
+from pre_nixos.model.layer import Disk, State
 from pre_nixos.model.machine import Machine
 from tests.unit.flow.test_schedule import TOYS, disks_of, old_stack, wanted_pool
 from tests.unit.flow.world import World, as_host
+from tests.unit.policies.finished import after
+from tests.unit.policies.servers import TB, hdds, server
 from tests.unit.toys import Pool, Slot, Stuff, disk, machine
 
 STUFF = "toy.pool:new/s/toy.stuff"
@@ -90,6 +96,38 @@ def test_content_in_the_place_of_something_else_is_refused() -> None:
     assert [each.subject for each in plan(found, draft.wanted()).objections] == [STUFF]
 
 
+def data_on(found: Machine, where: Disk, label: str, *others: Disk) -> Wanted:
+    """A group for data on one disk, in a partition with this label, and an empty one on each other."""
+    draft = Draft(found, take=[where, *others])
+    for each, name in ((where, "large"), *((other, f"large_{count}") for count, other in enumerate(others, 1))):
+        part = Partition(number=1, size="rest", type="lvm", label=label if each is where else name)
+        group = draft.add(Group(name=name), on=[draft.add(part, on=[draft.add(Table(), on=[each])])])
+        if each is where:
+            volume = draft.add(Volume(name="data", size="1GiB"), on=[group])
+            draft.add(Filesystem(type="ext4", label="data"), on=[volume])
+    return draft.wanted()
+
+
+def test_content_whose_name_goes_to_another_disk_with_all_its_labels_is_not_lost_by_that() -> None:
+    old, new = hdds(TB, 2 * TB)
+    found = server([old, new])
+    found = after(found, data_on(found, old, "large"))
+    moved = data_on(found, new, "large", old)
+    (said,) = pn.schedule(found, moved).objections
+    assert said.subject == "lvm.group:large"
+    assert "with it would be lost: ext4 'data'" in str(said)
+    assert not pn.schedule(found, moved.replacing("lvm.group:large")).objections
+
+
+def test_content_of_an_earlier_installation_goes_by_consent_also_from_another_disk() -> None:
+    old, new = hdds(TB, 2 * TB)
+    found = server([old, new])
+    found = after(found, data_on(found, old, "theirs"))
+    now = pn.schedule(found, data_on(found, new, "large", old))
+    assert now.objections == ()
+    assert any(now.losses().values())
+
+
 def test_what_nobody_wants_goes_by_consent_alone() -> None:
     found = machine(Found(disk("a")), *old_stack())
     now = plan(found, wanted_pool(found, *disks_of(found)))
@@ -98,12 +136,21 @@ def test_what_nobody_wants_goes_by_consent_alone() -> None:
 
 
 def test_what_an_earlier_run_was_making_may_be_made_anew() -> None:
-    import msgspec
-
     found = msgspec.structs.replace(there(), unfinished=(STUFF,))
     now = plan(found, wanted_pool(found, disks_of(found)[0]))
     assert now.objections == ()
     assert now.reasons[STUFF].fate is Fate.REPLACED
+
+
+def test_what_an_earlier_run_was_only_removing_is_not_lost_unasked() -> None:
+    """That run may have been stopped before it wrote anything, and whoever wants it back wants what is in it."""
+    found = msgspec.structs.replace(there(), unfinished=(STUFF,), leaving=(STUFF,))
+    wanted = wanted_pool(found, disks_of(found)[0])
+    now = plan(found, wanted)
+    (objection,) = now.objections
+    assert "because an earlier run was stopped while it was at work on this" in objection.text
+    assert objection.remedy.startswith("Use it yourself if it is whole")
+    assert plan(found, wanted.replacing(STUFF)).objections == ()
 
 
 def test_what_comes_back_in_the_place_of_what_is_being_made_goes_again() -> None:

@@ -42,7 +42,7 @@ def test_what_stands_on_no_disk_is_nobodys_to_replace_though_it_has_the_wanted_n
     )
     plan = schedule(there, pool_on(there, *disks_of(there)), registry=TOYS)
     assert [each.verb for each in plan.actions] == [Verb.FORMAT]
-    assert "has the name pool:old" in " ".join(map(str, plan.objections))
+    assert "which stays, has the name old." in " ".join(map(str, plan.objections))
 
 
 def short_of_a_member(health: Health, level: int = 1) -> Plan:

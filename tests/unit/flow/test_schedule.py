@@ -73,7 +73,7 @@ def test_what_stands_wholly_outside_is_not_matched_even_under_the_wanted_id() ->
     there = machine(Found(disk("a")), Found(disk("b")), *old_stack(on=(B,), name="new"))
     plan = schedule(there, wanted_pool(there, disks_of(there)[0]), registry=TOYS)
     assert [each.verb for each in plan.actions] == [Verb.FORMAT, Verb.FORMAT, Verb.ACTIVATE]
-    assert any("has the name pool:new" in str(each) for each in plan.objections)
+    assert any("has the name new" in str(each) for each in plan.objections)
 
 
 def test_the_second_plan_is_empty() -> None:
@@ -186,13 +186,38 @@ def test_a_place_that_something_else_keeps_is_refused() -> None:
         Found(Use(at="/mnt", state=ACTIVE), on=[Ref(number="250:1", content="toystuff")]),
     )
     plan = schedule(there, wanted_pool(there, disks_of(there)[0]), registry=TOYS)
-    assert any("at:/mnt" in str(each) for each in plan.objections)
+    (said,) = [str(each) for each in plan.objections if "/mnt" in str(each)]
+    assert "which stays, is mounted at /mnt. Unmount that, or choose another directory." in said
+    assert "at:" not in said
+
+
+class Vault(Layer, tag="vault"):
+    """A kind whose plugin is not there."""
+
+
+def test_a_kind_whose_plugin_is_not_there_says_what_to_install() -> None:
+    there = machine(Found(disk("a")))
+    draft = Draft(there, take=disks_of(there))
+    draft.add(Vault(), on=disks_of(there))
+    (objection,) = schedule(there, draft.wanted(), registry=TOYS).objections
+    assert "is to be made, and no plugin that is in use knows this kind." in objection.text
+    assert objection.remedy == (
+        "Install the distribution that wrote it, with its plugin: it comes from the Python package tests."
+    )
+
+
+def test_what_its_own_plugin_cannot_make_is_said_of_that() -> None:
+    there = machine(Found(disk("a")))
+    draft = Draft(there, take=disks_of(there))
+    draft.add(Fixed(), on=disks_of(there))
+    (objection,) = schedule(there, draft.wanted(), registry=TOYS).objections
+    assert "is to be made, and toys, whose kind this is, has no way to make it. Leave it out" in str(objection)
 
 
 def test_what_no_plugin_can_remove_is_refused() -> None:
     there = machine(Found(disk("a")), Found(Fixed(state=ACTIVE), on=[A]))
     plan = schedule(there, wanted_pool(there, *disks_of(there)), registry=TOYS)
-    assert any("toys has no way to" in str(each) for each in plan.objections)
+    assert any("toys, whose kind this is, has no way to do that" in str(each) for each in plan.objections)
 
 
 def test_an_unknown_holder_is_refused_and_an_unknown_signature_is_named() -> None:
@@ -341,7 +366,7 @@ def test_carrying_out_a_plan_gives_what_was_wanted(world: tuple[Machine, Wanted]
         assert not shortcomings(after, wanted)
         assert {each for each in after if after.disks(each) <= set(wanted.takes)} == set(wanted.graph)
     assert all(first < second for first, second in plan.edges)
-    assert set(plan.before) <= set(there.graph)
+    assert set(plan.before) <= set(there.against(wanted).graph)
     for action in plan.actions:
         assert set(action.touches) <= set(wanted.takes)
 

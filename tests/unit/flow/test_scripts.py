@@ -361,7 +361,7 @@ def test_one_that_fails_while_mounting_runs_once_that_was_unmounted() -> None:
     assert "trace said so" in use()
     made.failing = ""
     made.did.clear()
-    with pytest.raises(Refused, match="was stopped while it was making this"):
+    with pytest.raises(Refused, match="was stopped while it was at work on this"):
         use()
     assert use(end=True) == ""
     assert use() == ""

@@ -9,11 +9,13 @@ import pre_nixos as pn
 from pre_nixos.flow.apply import apply
 from pre_nixos.flow.journal import read_journal
 from pre_nixos.flow.outcome import Failed, Refused
+from pre_nixos.flow.preflight import obstacles
 from pre_nixos.flow.probe import probe
 from pre_nixos.flow.restraint import released
 from pre_nixos.flow.schedule import schedule
 from pre_nixos.host.api import Outcome
-from pre_nixos.model.action import Verb
+from pre_nixos.host.questions import User, Users
+from pre_nixos.model.action import Action, Verb
 from pre_nixos.model.difference import Fate, shortcomings
 from pre_nixos.model.draft import Draft, Wanted
 from pre_nixos.model.identity import Found, Ref
@@ -64,6 +66,24 @@ def test_what_sleeps_is_woken_and_used_and_a_second_time_nothing_is_done() -> No
     assert read_journal(as_host(made)).open is None
 
 
+def test_whoever_has_the_name_of_what_is_ended_is_no_reason_not_to_end_it() -> None:
+    there = machine(Found(disk("a")), Found(disk("b")), *old_stack(on=("8:16",), name="new"))
+    wanted = wanted_pool(there, disks_of(there)[0])
+    assert schedule(there, wanted, only=MOUNT, registry=TOYS).objections
+    assert not schedule(there, released(wanted, registry=TOYS), only=UNMOUNT, registry=TOYS).objections
+
+
+def test_what_is_on_another_disk_is_not_ended_whatever_it_is_called() -> None:
+    use = Found(Use(at="/mnt", state=State.ACTIVE), on=[Ref(number="250:1", content="toystuff")])
+    there = machine(Found(disk("a")), Found(disk("b")), *old_stack(on=("8:16",), name="new"), use)
+    mine = disks_of(there)[0]
+    wanted = wanted_pool(there, mine)
+    made = World(there, wanted)
+    assert used(made) == ["use /mnt"]
+    now = plan(made, released(wanted, registry=TOYS), UNMOUNT)
+    assert now.actions == ()
+
+
 def test_nothing_is_ever_made_or_removed() -> None:
     for found in ([], old_stack(), old_stack(name="new", state=State.INACTIVE)):
         made, wanted = world(*found, level=2)
@@ -94,7 +114,7 @@ def test_what_a_killed_run_was_making_is_not_used_and_its_consent_is_not_touched
     made.broken[MAKE_STUFF] = half
     with pytest.raises(Killed):
         run(made, first)
-    with pytest.raises(Refused, match="stopped while it was making"):
+    with pytest.raises(Refused, match="stopped while it was at work on"):
         run(made, plan(made, wanted))
     journal = read_journal(as_host(made))
     assert used(made) == []
@@ -132,6 +152,26 @@ def test_using_ends_in_the_reverse_order_and_only_what_is_ours() -> None:
     assert not shortcomings(probe(as_host(made), registry=TOYS).graph, resting, only=UNMOUNT)
     assert not plan(made, resting, UNMOUNT).actions
     assert run(made, plan(made, resting, UNMOUNT)).actions == 0
+
+
+@pytest.mark.parametrize(
+    ("place", "problem"), [("/mnt", []), ("/elsewhere", ["mounted at /elsewhere, or a part of what is."])]
+)
+def test_another_use_of_the_same_is_no_reason_against_ending_one(place: str, problem: list[str]) -> None:
+    made, wanted = world(*old_stack(name="new"))
+    run(made, plan(made, wanted))
+    machine = probe(as_host(made), registry=TOYS)
+    made.graph = machine.graph.plus([(Use(at="/bound", id=f"{STUFF}//bound", state=State.ACTIVE), (STUFF,))])
+    made.users = Users(users=(User(how="mount", what="/bound"), User(how="mount", what=place)))
+    there = probe(as_host(made), registry=TOYS)
+    ends = Action(verb=Verb.DEACTIVATE, target=f"{STUFF}//bound", summary="end it", steps=())
+    goes = Action(verb=Verb.TEARDOWN, target=STUFF, summary="remove it", steps=())
+    now = Plan(before=there.graph, wanted=wanted, actions=(ends,))
+    assert [each.partition(": it is ")[2] for each in obstacles(now, there, as_host(made))][:1] == problem
+    taken_out = Action(verb=Verb.MODIFY, target="toy.pool:new", summary="take it out", steps=(), destroys=(STUFF,))
+    for more in (goes, taken_out):
+        both = Plan(before=there.graph, wanted=wanted, actions=(ends, more))
+        assert obstacles(both, there, as_host(made)), "it is no longer only one use that ends"
 
 
 def test_what_somebody_else_uses_stays_in_use() -> None:
