@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pre_nixos.plugin import Backend, Disk, Found, Reader, State, hooks, implements, survey
+from pre_nixos.plugin import Backend, Disk, Found, Reader, State, for_kind, hooks, implements, survey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from pre_nixos.plugin import BlockNode
+    from pre_nixos.plugin import BlockNode, DeviceGraph
 
 MADE_OF_OTHERS = re.compile(r"(?:md|dm-|loop|drbd|zd|nullb|device-mapper)\d*.*")
 """Drivers whose devices stand on something else, or on nothing, wherever sysfs puts them."""
@@ -42,6 +42,13 @@ def probe(reader: Reader) -> Iterable[Found]:
                     state=State.ACTIVE,
                 )
             )
+
+
+@for_kind(hooks.nixos_options, Disk)
+def only_a_disk(layer: Disk, graph: DeviceGraph) -> Mapping[str, object]:
+    """Say nothing: which driver it takes is for the configuration of the hardware."""
+    del layer, graph
+    return {}
 
 
 def is_disk(node: BlockNode) -> bool:

@@ -33,16 +33,20 @@ from pre_nixos.plugin import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from pre_nixos.plugin import BlockNode, DeviceGraph, Signature, Survey
+    from pre_nixos.plugin import BlockNode, DeviceGraph, Pieces, Signature, Survey
 
 MBR = "dos"
 EXTENDED = frozenset({"05", "0f", "85", "c5"})
 """Types of the partition that holds the logical ones."""
 NO_TABLE = "kernel"
 """The scheme of partitions that only the kernel knows of."""
+SIGNATURE = b"\x55\xaa"
+"""How the first sector ends."""
 _ENTRY = struct.Struct("<B3xB3xII")
+_ENTRIES = range(446, 510, 16)
+"""Where it has the four entries."""
 
 
 class Table(Layer, tag="dos"):
@@ -190,14 +194,25 @@ def _partition(number: int, slot: Slot | None, node: BlockNode | None, seen: Sur
 
 def slots_of(sector: bytes, size: int = 512) -> Mapping[int, Slot]:
     """Read the four entries of an MBR, given the bytes in a logical block; what is no MBR has none."""
-    if len(sector) < 512 or sector[510:512] != b"\x55\xaa":
+    if len(sector) < 512 or sector[510:512] != SIGNATURE:
         return {}
     found: dict[int, Slot] = {}
-    for number in range(1, 5):
-        flags, type_, first, count = _ENTRY.unpack_from(sector, 430 + number * 16)
+    for number, at in enumerate(_ENTRIES, 1):
+        flags, type_, first, count = _ENTRY.unpack_from(sector, at)
         if type_ and count:
             found[number] = Slot(number, first * size, count * size, f"{type_:02x}", flags == 0x80)
     return found
+
+
+@implements(hooks.disguise)
+def only_the_entries(pieces: Pieces, other: Callable[[str], str]) -> Mapping[int, bytes]:
+    """Show where partitions are, and of what type; neither the disk's identifier nor code."""
+    del other
+    sector = pieces.at(0, 512)
+    if sector[510:] != SIGNATURE or any(sector[at] & 0x7F for at in _ENTRIES):
+        return {}
+    entries = b"".join(_ENTRY.pack(*_ENTRY.unpack_from(sector, at)) for at in _ENTRIES)
+    return {_ENTRIES[0]: entries, 510: SIGNATURE}
 
 
 @for_kind(hooks.teardown, Table)

@@ -142,6 +142,19 @@ def test_a_damaged_table_is_healed_and_what_is_kept_keeps_its_uuid(ordinary: Mac
     assert ordinary.in_kernel() == spans(kept, wish(5, 200, 50))
 
 
+def test_a_boot_loader_behind_a_short_list_of_partitions_is_not_overwritten(ordinary: Machine) -> None:
+    guest, node = ordinary.guest, ordinary.node
+    guest.script(
+        "printf 'label: gpt\\ntable-length: 56\\nfirst-lba: 2048\\nsize=50MiB\\n' | "
+        f"sfdisk -q --wipe=always {node}; udevadm settle; printf LOADER | dd of={node} bs=8192 seek=1 conv=fsync;"
+        f"dd if=/dev/zero of={node} bs=512 seek=$(($(blockdev --getsz {node}) - 1)) count=1 conv=fsync"
+    )
+    ordinary.done(table(wish(1, 1, 50), wish(2, 51, 50)))
+    assert set(ordinary.table()) == {1, 2}
+    ordinary.refused(table(wish(1, 1, 50), wish(100, 51, 50)), "byte 8192 is in use by something")
+    assert guest.script(f"dd if={node} bs=8192 skip=1 count=1 | head -c 6").stdout == "LOADER"
+
+
 def test_what_is_left_of_a_gpt_below_another_table_is_not_this_disks(ordinary: Machine) -> None:
     ordinary.done(table(wish(1, 1, 50)))
     uuid = ordinary.table()[1]["uuid"]

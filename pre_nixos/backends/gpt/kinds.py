@@ -8,7 +8,7 @@ import msgspec
 
 from pre_nixos.backends.gpt import types
 from pre_nixos.backends.gpt.places import FIRST, LAST_SECTORS, arranged
-from pre_nixos.plugin import Exact, Fact, Layer, Mismatch, Name, Size, as_size, human
+from pre_nixos.plugin import Exact, Fact, Layer, Mismatch, Name, Size, as_size, human, parse_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,6 +21,16 @@ class Table(Layer, tag="gpt"):
     precious = False
     uuid: Fact[str] = ""
     """The disk GUID."""
+    unusual: Fact[str] = ""
+    """How its list of partitions leaves room for something else, such as the boot loader of a board, in words."""
+    lasting: Fact[bool] = True
+    """Whether its list stays as long as it is, and where it is, when the table is rewritten."""
+    beside: Fact[tuple[str, ...]] = ()
+    """Types of the partitions that a hybrid MBR has beside the entry that protects the table, in hexadecimal digits."""
+
+    def unfit(self, below: Sequence[Layer]) -> str:
+        """Each device has its own."""
+        return "" if len(below) == 1 else "a table is on one device: add one for each"
 
     def explains(self) -> frozenset[str]:
         """Itself, and the MBR that protects it."""
@@ -50,7 +60,7 @@ class Partition(Layer, tag="gpt.partition"):
 
     part_of = "gpt"
     number: Name[int]
-    size: Size | str
+    size: Size | str | int
     type: str | None = None
     """A name such as `esp` or `raid`, one of sgdisk's codes, or a GUID; kept as the GUID."""
     label: str | None = None
@@ -88,6 +98,15 @@ class Partition(Layer, tag="gpt.partition"):
         """The kernel shows its number."""
         return {"partition": str(self.number)}
 
+    def found_at(self) -> str:
+        """By its PARTUUID."""
+        return f"/dev/disk/by-partuuid/{self.uuid}" if self.uuid else ""
+
+    def reached_by(self) -> frozenset[str]:
+        """Also by its label and its PARTUUID, whichever partition has that link at the moment."""
+        labels = {f"/dev/disk/by-partlabel/{self.label}"} if self.label else set[str]()
+        return super().reached_by() | labels | set(filter(None, [self.found_at()]))
+
     def usable(self, below: Sequence[int]) -> int | None:
         """Exactly its size, once that is known."""
         del below
@@ -110,4 +129,5 @@ class Partition(Layer, tag="gpt.partition"):
 def _placed(start: int | None) -> str:
     if start is None:
         return "not set"
-    return f"byte {start}" if start % FIRST else human(start)
+    said = human(start)
+    return said if start % FIRST == 0 and parse_bytes(said) == start else f"byte {start}"

@@ -14,11 +14,17 @@ if TYPE_CHECKING:
     Read: TypeAlias = Callable[[int, int], bytes]
     """Gives bytes of the device from an offset on; fewer than asked for if they cannot be had."""
 
-_HEADER = struct.Struct("<8sIIIIQQQQ16sQIII")
-_ENTRY = struct.Struct("<16s16sQQQ72s")
+HEADER = struct.Struct("<8sIIIIQQQQ16sQIII")
+ENTRY = struct.Struct("<16s16sQQQ72s")
 MAGIC = b"EFI PART"
 MOST_BYTES = 1 << 20
 """No sound table has more bytes of entries: 128 entries of 128 bytes are usual."""
+PROTECTIVE = 0xEE
+"""The type of the entry of an MBR that says that a GPT follows."""
+LIST = 2
+"""The sector in which the list of entries of a usual table begins."""
+SLOTS = 128
+"""How many of them a usual table has room for."""
 
 
 class Entry(NamedTuple):
@@ -39,6 +45,10 @@ class Copy(NamedTuple):
     uuid: str
     other: int
     """The sector in which it says the other copy's header is."""
+    array_at: int
+    """The sector in which its entries begin."""
+    slots: int
+    """How many entries there is room for."""
     array: bytes
     entries: Mapping[int, Entry]
 
@@ -50,6 +60,12 @@ class OnDisk(NamedTuple):
     entries: Mapping[int, Entry]
     faults: tuple[str, ...]
     """What is wrong with it, in words; a sound table has none."""
+    unusual: str = ""
+    """How its list of partitions leaves room for something else, in words."""
+    lasting: bool = True
+    """Whether its list stays what it is when the table is rewritten."""
+    beside: tuple[str, ...] = ()
+    """Types of what the MBR has beside the entry that protects the table, in two hexadecimal digits."""
 
 
 def read_table(read: Read, size: int, sector: int) -> OnDisk:
@@ -66,9 +82,35 @@ def read_table(read: Read, size: int, sector: int) -> OnDisk:
     if primary and backup and (primary.array, primary.uuid) != (backup.array, backup.uuid):
         faults.append("its two copies say different things, and the primary one counts")
     copy = primary or backup
+    mbr = _mbr(read(0, sector))
+    beside = tuple(f"{each:02x}" for each in mbr if each and each != PROTECTIVE) if PROTECTIVE in mbr else ()
     if copy is None:
-        return OnDisk("", {}, tuple(faults))
-    return OnDisk(copy.uuid, copy.entries, tuple(faults))
+        return OnDisk("", {}, tuple(faults), beside=beside)
+    lasting = PROTECTIVE in mbr and _is_lasting(read, size, sector, primary, backup)
+    return OnDisk(copy.uuid, copy.entries, tuple(faults), _unusual(primary, backup), lasting, beside)
+
+
+def _unusual(primary: Copy | None, backup: Copy | None) -> str:
+    if primary and primary.array_at != LIST:
+        return f"begins in sector {primary.array_at}, not in sector {LIST}"
+    slots = next((each.slots for each in (primary, backup) if each), SLOTS)
+    return f"has room for {slots} partitions, not for {SLOTS}" if slots < SLOTS else ""
+
+
+def _is_lasting(read: Read, size: int, sector: int, primary: Copy | None, backup: Copy | None) -> bool:
+    """Whether libparted recognises the table, and takes one of its copies for good without mending anything first."""
+    if read(sector, sector)[: len(MAGIC)] != MAGIC:
+        return False
+    if primary is None:
+        return backup is not None
+    if primary.array_at != LIST or primary.other != size // sector - 1:
+        return False
+    return backup is None or (primary.array, primary.uuid) == (backup.array, backup.uuid)
+
+
+def _mbr(sector: bytes) -> bytes:
+    """Give the types of the four entries of an MBR; none if there is none."""
+    return sector[450:510:16] if sector[510:512] == b"\x55\xaa" else b""
 
 
 def _copy(read: Read, at: int, size: int, sector: int) -> tuple[Copy | None, str]:
@@ -80,23 +122,23 @@ def _copy(read: Read, at: int, size: int, sector: int) -> tuple[Copy | None, str
         return None, "cannot be read"
     if header[:8] != MAGIC:
         return None, "is missing"
-    _, _, length, checksum, _, here, other, _, _, uuid, array_at, count, entry, array_sum = _HEADER.unpack_from(header)
-    if not _HEADER.size <= length <= sector or zlib.crc32(header[:16] + bytes(4) + header[20:length]) != checksum:
+    _, _, length, checksum, _, here, other, _, _, uuid, array_at, count, entry, array_sum = HEADER.unpack_from(header)
+    if not HEADER.size <= length <= sector or zlib.crc32(header[:16] + bytes(4) + header[20:length]) != checksum:
         return None, "has a header with a wrong checksum"
-    if here != at or entry < _ENTRY.size or not 0 < count * entry <= MOST_BYTES:
+    if here != at or entry < ENTRY.size or not 0 < count * entry <= MOST_BYTES:
         return None, "has a header that makes no sense"
     array = read(array_at * sector, count * entry)
     if len(array) < count * entry:
         return None, "has entries that cannot be read"
     if zlib.crc32(array) != array_sum:
         return None, "has entries with a wrong checksum"
-    return Copy(str(UUID(bytes_le=uuid)), other, array, _entries(array, entry, sector)), ""
+    return Copy(str(UUID(bytes_le=uuid)), other, array_at, count, array, _entries(array, entry, sector)), ""
 
 
 def _entries(array: bytes, size: int, sector: int) -> Mapping[int, Entry]:
     found: dict[int, Entry] = {}
     for number, at in enumerate(range(0, len(array), size), 1):
-        type_, uuid, first, last, attributes, label = _ENTRY.unpack_from(array, at)
+        type_, uuid, first, last, attributes, label = ENTRY.unpack_from(array, at)
         if any(type_):
             found[number] = Entry(
                 number=number,

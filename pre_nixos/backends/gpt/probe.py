@@ -93,7 +93,15 @@ def _found(node: BlockNode, table: OnDisk, in_force: Mapping[int, BlockNode], se
     ]
     remarks = [*table.faults, *(f"partition {each.number} {each.remark}" for each in partitions if each.remark)]
     health = Health.DEGRADED if remarks else Health.OK
-    found = Table(uuid=table.uuid, state=State.ACTIVE, health=health, remark="; ".join(remarks))
+    found = Table(
+        uuid=table.uuid,
+        unusual=table.unusual,
+        lasting=table.lasting,
+        beside=table.beside,
+        state=State.ACTIVE,
+        health=health,
+        remark="; ".join(remarks),
+    )
     yield Found(found, on=[node.number])
     for partition in partitions:
         # By the device it is on: two disks cloned from one have tables with one UUID.

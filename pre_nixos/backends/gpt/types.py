@@ -37,6 +37,7 @@ GUIDS = {
 """What people and the discoverable partitions specification call the types."""
 
 ESP = GUIDS["esp"]
+BIOS_BOOT = GUIDS["bios-boot"]
 SCRATCH = GUIDS["scratch"]
 """Of no other program: says that nobody keeps the key of what is in the partition, and so that nobody can miss it.
 

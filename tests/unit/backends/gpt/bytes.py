@@ -41,17 +41,27 @@ class Device:
     def read(self, offset: int, length: int) -> bytes:
         return bytes(self.bytes[offset : offset + length])
 
-    def partitioned(self, entries: Mapping[int, bytes], *, only: Sequence[str] = ("primary", "backup")) -> Device:
-        """Write a table, or one copy of it."""
-        array = b"".join(entries.get(number, b"").ljust(128, b"\0") for number in range(1, 129))
+    def partitioned(
+        self,
+        entries: Mapping[int, bytes],
+        *,
+        only: Sequence[str] = ("primary", "backup"),
+        slots: int = 128,
+        array_at: int = 2,
+        mbr: Sequence[int] = (0xEE,),
+    ) -> Device:
+        """Write a table, or one copy of it, and an MBR with entries of these types."""
+        self.bytes[446:510] = b"".join(bytes(4) + bytes([each]) + bytes(11) for each in mbr).ljust(64, b"\0")
+        self.bytes[510:512] = b"\x55\xaa"
+        array = b"".join(entries.get(number, b"").ljust(128, b"\0") for number in range(1, slots + 1))
         sectors = self.size // self.sector
         length = len(array) // self.sector
         last = sectors - 1
         if "primary" in only:
-            self.put(1, header(here=1, other=last, array_at=2, array=array, sectors=sectors))
-            self.put(2, array)
+            self.put(1, header(here=1, other=last, array_at=array_at, array=array, sectors=sectors, count=slots))
+            self.put(array_at, array)
         if "backup" in only:
             at = last - length
-            self.put(last, header(here=last, other=1, array_at=at, array=array, sectors=sectors))
+            self.put(last, header(here=last, other=1, array_at=at, array=array, sectors=sectors, count=slots))
             self.put(at, array)
         return self

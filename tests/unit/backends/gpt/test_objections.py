@@ -11,7 +11,7 @@ import pre_nixos as pn
 from pre_nixos.backends.filesystems import Filesystem
 from pre_nixos.backends.gpt import Partition, Table
 from pre_nixos.backends.mounts import Mount
-from pre_nixos.model.layer import State
+from pre_nixos.model.layer import Health, State
 from tests.unit.layouts.cases import disk, with_disks
 
 if TYPE_CHECKING:
@@ -76,3 +76,65 @@ def test_another_label_is_a_change_like_others(blank: pn.Machine) -> None:
     plan = pn.schedule(there, wanted(there, a={"label": "new"}, b={}))
     assert not plan.objections
     assert not any(plan.losses().values())
+
+
+FEW = "has room for 56 partitions, not for 128"
+OFF = {"unusual": FEW, "lasting": False, "health": Health.DEGRADED, "remark": "it is off"}
+
+
+def with_table(machine: pn.Machine, **facts: object) -> pn.Machine:
+    """The machine with a table of which this is known."""
+    graph = machine.graph.with_each(
+        lambda each: msgspec.structs.replace(each, **facts) if isinstance(each, Table) else each
+    )
+    return msgspec.structs.replace(machine, graph=graph)
+
+
+def about_the_table(plan: pn.Plan) -> str:
+    """What is said against changing it."""
+    return "".join(each.text for each in plan.objections if isinstance(plan.before.get(each.subject), Table))
+
+
+@pytest.mark.parametrize(
+    ("facts", "then", "said"),
+    [
+        ({"unusual": FEW}, {"a": {}, "b": {}}, ""),
+        ({"lasting": False}, {"a": {}, "b": {}}, ""),
+        ({"unusual": FEW, "lasting": False}, {"a": {}}, ""),
+        ({"unusual": FEW, "lasting": False}, {"a": {}, "b": {}}, f"{FEW}, and cannot stay like that (libparted cannot"),
+        (
+            {"unusual": FEW, "lasting": False},
+            {"a": {"label": "new"}},
+            "boot loader of a board, would be overwritten",
+        ),
+        (
+            {"unusual": FEW, "lasting": False, "health": Health.DEGRADED, "remark": "it is off"},
+            {"a": {}},
+            "(it is off)",
+        ),
+        ({"unusual": FEW}, {"b": {"number": 2, "label": None}}, "(no partition of it stays)"),
+    ],
+)
+def test_a_list_of_partitions_is_not_written_over_a_boot_loader(
+    blank: pn.Machine, facts: Mapping[str, object], then: Mapping[str, Mapping[str, object]], said: str
+) -> None:
+    there = with_table(after(blank, wanted(blank, a={})), **facts)
+    about = about_the_table(pn.schedule(there, wanted(there, **then)))
+    assert said in about
+    assert bool(said) is bool(about)
+    assert not pn.schedule(there, pn.blank(there, there.disks)).objections
+    elsewhere = wanted(there, a={"start": 2 << 30})
+    assert "boot loader" not in about_the_table(pn.schedule(there, elsewhere.replacing(f"{there.disks[0].id}/gpt")))
+
+
+@pytest.mark.parametrize("then", [{"a": {}, "b": {}}, {"a": {"label": "new"}}])
+def test_a_hybrid_mbr_does_not_lose_its_partitions_in_passing(
+    blank: pn.Machine, then: Mapping[str, Mapping[str, object]]
+) -> None:
+    there = with_table(after(blank, wanted(blank, a={})), beside=("83", "0c"))
+    assert not pn.schedule(there, wanted(there, a={})).objections
+    about = about_the_table(pn.schedule(there, wanted(there, **then)))
+    assert "is a hybrid: it has partitions of its own beside the GPT (of type 83, 0c)" in about
+    assert not pn.schedule(there, pn.blank(there, there.disks)).objections
+    elsewhere = wanted(there, a={"start": 2 << 30})
+    assert "hybrid" not in about_the_table(pn.schedule(there, elsewhere.replacing(f"{there.disks[0].id}/gpt")))

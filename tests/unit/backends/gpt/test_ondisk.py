@@ -42,6 +42,46 @@ def test_one_damaged_copy_is_said_and_the_other_counts(damaged: tuple[int, bytes
     assert list(table.entries) == [1, 5]
 
 
+FEW = "has room for 56 partitions, not for 128"
+
+
+@pytest.mark.parametrize(
+    ("slots", "array_at", "unusual"),
+    [(128, 2, ""), (56, 2, FEW), (256, 2, ""), (128, 40, "begins in sector 40, not in sector 2")],
+)
+def test_a_list_that_leaves_room_for_a_boot_loader(slots: int, array_at: int, unusual: str) -> None:
+    device = Device(SIZE).partitioned(ENTRIES, slots=slots, array_at=array_at)
+    table = read_table(device.read, SIZE, 512)
+    assert (table.faults, table.unusual, table.lasting) == ((), unusual, array_at == 2)
+
+
+@pytest.mark.parametrize(
+    ("damaged", "lasting"),
+    [
+        ((512, b"\0"), False),  # libparted does not know it for a GPT then
+        ((512 + 24, b"\7"), True),
+        ((1024, b"\7"), True),
+        ((SIZE - 512, b"\0"), True),
+        ((450, b"\0"), False),
+    ],
+)
+def test_one_copy_is_enough_for_the_list_to_stay_as_it_is(damaged: tuple[int, bytes], *, lasting: bool) -> None:
+    device = Device(SIZE).partitioned(ENTRIES, slots=56)
+    at, byte = damaged
+    device.bytes[at : at + 1] = byte
+    table = read_table(device.read, SIZE, 512)
+    assert (table.unusual, table.lasting) == (FEW, lasting)
+
+
+@pytest.mark.parametrize(
+    ("mbr", "beside"),
+    [((0xEE,), ()), ((0x83, 0xEE, 0x0C), ("83", "0c")), ((0xEE, 0xEE), ()), ((0x83,), ()), ((), ())],
+)
+def test_what_a_hybrid_mbr_has_beside_a_table(mbr: tuple[int, ...], beside: tuple[str, ...]) -> None:
+    device = Device(SIZE).partitioned(ENTRIES, mbr=mbr)
+    assert read_table(device.read, SIZE, 512).beside == beside
+
+
 def test_both_copies_gone() -> None:
     table = read_table(Device(SIZE).read, SIZE, 512)
     assert table.entries == {}
@@ -54,6 +94,7 @@ def test_a_disk_that_has_grown() -> None:
     grown.bytes[:SIZE] = small.bytes
     table = read_table(grown.read, grown.size, 512)
     assert table.faults == ("its backup copy is not at the end of the device, which has grown or shrunk since",)
+    assert not table.lasting
     assert list(table.entries) == [1, 5]
 
 
@@ -66,6 +107,7 @@ def test_two_copies_that_disagree() -> None:
     device = Device(SIZE).partitioned(ENTRIES).partitioned({2: ENTRIES[1]}, only=["backup"])
     table = read_table(device.read, SIZE, 512)
     assert table.faults == ("its two copies say different things, and the primary one counts",)
+    assert not table.lasting
     assert list(table.entries) == [1, 5]
 
 

@@ -143,3 +143,11 @@ def test_cloned_disks_keep_their_own_partitions() -> None:
     other = graph["disk:naa.sdb/gpt/1"].device
     assert other is not None
     assert other.number == "8:17"
+
+
+def test_what_is_beside_a_table_and_how_its_list_lies_is_known() -> None:
+    hybrid = Device(SIZE).partitioned(ENTRIES, slots=56, mbr=(0x83, 0xEE))
+    (table,) = found(SDA, SDA1, SDA2, device=hybrid).of(Table)
+    assert (table.beside, table.unusual, table.lasting) == (("83",), "has room for 56 partitions, not for 128", True)
+    (table,) = found(SDA, SDA1, SDA2).of(Table)
+    assert (table.beside, table.unusual, table.lasting) == ((), "", True)

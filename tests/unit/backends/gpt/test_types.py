@@ -4,7 +4,7 @@ import pytest
 
 from pre_nixos.backends.gpt import Partition
 from pre_nixos.backends.gpt.types import CODES, GUIDS, NAMES, is_guid, normal
-from pre_nixos.plugin import Mismatch, Rest
+from pre_nixos.plugin import Exact, Mismatch, Rest
 
 
 def test_each_type_has_one_guid_and_each_code_a_type() -> None:
@@ -32,6 +32,15 @@ def test_a_mismatch_speaks_of_names() -> None:
         Mismatch(field="type", there="linux", wanted="raid"),
         Mismatch(field="start", there="byte 32256", wanted="1 MiB"),
     )
+
+
+def test_what_differs_by_less_than_is_said_of_it_otherwise_is_said_to_the_byte() -> None:
+    wanted = Partition(number=1, size=Exact(bytes=479559942144), start=300 << 30)
+    there = Partition(number=1, size=Exact(bytes=479559942144 - 512), start=(300 << 30) + (1 << 20))
+    assert [str(each) for each in wanted.mismatches(there)] == [
+        "size is 479559941632 bytes, wanted 479559942144 bytes",
+        "start is byte 322123595776, wanted 300 GiB",
+    ]
 
 
 def test_what_was_not_asked_for_is_not_compared() -> None:
