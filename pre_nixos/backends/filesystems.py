@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pre_nixos.backends.arguments import REMEDY, Tool, faults, harmless
+from pre_nixos.backends.clearing import cleared
 from pre_nixos.backends.gpt import ESP, Partition
-from pre_nixos.backends.superblocks import unused
+from pre_nixos.backends.journals import Journal, find_journals, journals_of, remove_journal
+from pre_nixos.backends.superblocks import LENGTH, only_the_size, unused
 from pre_nixos.plugin import (
     MIB,
-    WINDOWS,
     Action,
     Backend,
     Fact,
@@ -31,7 +32,6 @@ from pre_nixos.plugin import (
     State,
     Step,
     Verb,
-    Zero,
     for_kind,
     for_type,
     hooks,
@@ -41,10 +41,10 @@ from pre_nixos.plugin import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Self
 
-    from pre_nixos.plugin import DeviceGraph, Fragment, Handle, Sheet
+    from pre_nixos.plugin import DeviceGraph, Fragment, Handle, Pieces, Sheet
 
 MAKERS = {
     "ext4": ("mkfs.ext4", "-q", "-F"),
@@ -55,6 +55,11 @@ MAKERS = {
 }
 """How each type is made. The device was proven blank by then, so forcing overrides nothing."""
 
+INSTEAD = {each: f'Want that kind; in a layout it is type = "{each}", and no format.' for each in ("btrfs", "swap")}
+NOT_MADE: Mapping[str, str] = {
+    **dict.fromkeys(INSTEAD, "a kind of its own"),
+    **dict.fromkeys(("zfs", "bcachefs"), "recognised and cleared away, and not made here"),
+}
 READS = "it reads or writes a file, and nothing but what it stands on is read or written"
 OPTIONS = {
     **{
@@ -99,7 +104,7 @@ READ_ONLY = ("exfat", "f2fs", "iso9660", "jfs", "nilfs2", "ntfs", "reiserfs", "s
 
 
 class Filesystem(Layer, tag="filesystem"):
-    """A filesystem on one device."""
+    """A filesystem on one device; one that was found may have its journal on another."""
 
     type: str
     label: str | None = None
@@ -118,6 +123,10 @@ class Filesystem(Layer, tag="filesystem"):
             uuid = f"{self.uuid[:4]}-{self.uuid[4:]}" if short else self.uuid
             msgspec.structs.force_setattr(self, "uuid", uuid.upper() if self.type in UPPER else uuid.lower())
 
+    def unfit(self, below: Sequence[Layer]) -> str:
+        """It is on one device."""
+        return "" if len(below) == 1 else "such a filesystem is on one device: add one for each"
+
     def explains(self) -> frozenset[str]:
         """Its own signature."""
         return frozenset({self.type})
@@ -125,6 +134,10 @@ class Filesystem(Layer, tag="filesystem"):
     def describe(self) -> str:
         """Type and label."""
         return f"{self.type} {self.label!r}" if self.label else self.type
+
+    def found_at(self) -> str:
+        """By its UUID."""
+        return f"/dev/disk/by-uuid/{self.uuid}" if self.uuid else ""
 
     def mismatches(  # pyright: ignore[reportIncompatibleMethodOverride] - only layers of one kind are compared
         self, there: Self
@@ -144,12 +157,19 @@ class Filesystem(Layer, tag="filesystem"):
 
 @implements(hooks.backend)
 def backend() -> Backend:
-    """Own filesystems on one device."""
+    """Own filesystems on one device, and journals beside it."""
     return Backend(
-        kinds=[Filesystem],
+        kinds=[Filesystem, Journal],
         tools=[*(command[0] for command in MAKERS.values()), *LABELLERS],
         disko_types=["filesystem"],
     )
+
+
+@for_kind(hooks.nixos_options, Filesystem)
+def only_a_filesystem(layer: Filesystem, graph: DeviceGraph) -> Mapping[str, object]:
+    """Say nothing: where it is mounted says it all."""
+    del layer, graph
+    return {}
 
 
 @implements(hooks.probe)
@@ -164,7 +184,14 @@ def probe(reader: Reader) -> Iterable[Found]:
             unused=unused(reader, node.number, signature.type, seen.device(node).size),
             state=State.ACTIVE,
         )
-        yield Found(filesystem, on=[node.number])
+        yield Found(filesystem, on=[node.number, *journals_of(signature, seen)])
+
+
+@implements(hooks.disguise)
+def superblock(pieces: Pieces, other: Callable[[str], str]) -> Mapping[int, bytes]:
+    """Show how large a filesystem is, and nothing else of it."""
+    del other
+    return only_the_size(pieces.at(0, LENGTH))
 
 
 @for_kind(hooks.format, Filesystem)
@@ -261,6 +288,8 @@ def _uuid_arguments(layer: Filesystem) -> tuple[str, ...]:
 @implements(hooks.objections)
 def object_to(plan: Plan) -> Iterable[Objection]:
     """Object to what is to be made and cannot be, or not so, while everything is still there."""
+    if plan.is_harmless:
+        return  # what it would be made with is nothing to what is used as it is
     graph = plan.wanted.graph
     for layer in graph.of(Filesystem):
         for fault in faults(layer.arguments, OPTIONS[layer.type]) if layer.type in OPTIONS else ():
@@ -271,8 +300,8 @@ def object_to(plan: Plan) -> Iterable[Objection]:
         if layer.type not in MAKERS:
             yield Objection(
                 subject=layer.id,
-                text=f"{layer.title}: {layer.type} is not made here.",
-                remedy=f"Choose one of {', '.join(MAKERS)}.",
+                text=f"{layer.title}: {layer.type} is {NOT_MADE.get(layer.type, 'not made here')}.",
+                remedy=INSTEAD.get(layer.type, f"Choose one of {', '.join(MAKERS)}, or the type btrfs."),
             )
             continue
         for fault in _label_faults(layer):
@@ -321,18 +350,7 @@ def _label_faults(layer: Filesystem) -> Iterator[str]:
 @for_kind(hooks.teardown, Filesystem)
 def remove(layer: Filesystem, graph: DeviceGraph) -> Sequence[Action]:
     """Clear both ends of the device, and read them back."""
-    device = graph.devices(layer)[0]
-    node = Node(layer=device.id)
-    steps = (RequireFree(target=node), Zero(target=node, ranges=WINDOWS))
-    return [
-        Action(
-            verb=Verb.TEARDOWN,
-            target=layer.id,
-            summary=f"remove {layer.describe()} from {graph.called(device)}",
-            steps=steps,
-            destroys=(layer.id,),
-        )
-    ]
+    return cleared(layer, graph, layer.describe())
 
 
 @for_kind(hooks.modify, Filesystem)
@@ -362,3 +380,6 @@ def _labelling(type_: str, label: str, node: Node) -> tuple[Step, ...]:
             return RequireFree(target=node), Run(argv=("fatlabel", node, label))
         case _:
             return ()
+
+
+__all__ = ["Filesystem", "Journal", "backend", "find_journals", "remove_journal"]

@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING
 from pre_nixos.plugin import MIB, ReadAt, ReadMounts
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pre_nixos.plugin import Reader
 
 LENGTH = 4096
+XFS_MAGIC = b"XFSB"
+EXT = 1024
+"""Where the superblock of ext begins."""
+EXT_MAGIC = b"\x53\xef"
 SLACK = 4 * MIB
 """What a filesystem may leave unused of its device for good: ext leaves out a last group that is too small to use."""
 
@@ -17,13 +23,15 @@ SLACK = 4 * MIB
 def unused(reader: Reader, number: str, type_: str, space: int) -> int:
     """Give the bytes that a filesystem does not use of its device; 0 if that is next to nothing, or is not known.
 
-    XFS in use tells its superblock last of all: for as long as it is mounted, nothing is known.
+    XFS in use tells its superblock last of all: for as long as it is mounted, only the mount says how large it is.
     """
     if type_ not in {"ext4", "xfs"} or not space:
         return 0
-    if type_ == "xfs" and any(each.device == number for each in reader.ask(ReadMounts()).mounts):
-        return 0
-    size = size_of(reader.ask(ReadAt(number=number, offset=0, length=LENGTH)).data)
+    mounts = [each for each in reader.ask(ReadMounts()).mounts if each.device == number] if type_ == "xfs" else []
+    if mounts:
+        size = next((each.size for each in mounts if each.size), 0)
+    else:
+        size = size_of(reader.ask(ReadAt(number=number, offset=0, length=LENGTH)).data)
     left = space - size if size else 0
     return left if left > SLACK else 0
 
@@ -32,15 +40,25 @@ def size_of(data: bytes) -> int:
     """Read the size from the first bytes of a device; 0 if there is no such superblock."""
     if len(data) < LENGTH:
         return 0
-    if data[:4] == b"XFSB":
+    if data[:4] == XFS_MAGIC:
         return int.from_bytes(data[4:8], "big") * int.from_bytes(data[8:16], "big")
-    ext = data[1024:]
-    if ext[0x38:0x3A] != b"\x53\xef":
+    ext = data[EXT:]
+    if ext[0x38:0x3A] != EXT_MAGIC:
         return 0
     block, blocks = 1024 << min(_number(ext, 0x18), 16), _number(ext, 0x4)
     if _number(ext, 0x60) & 0x80:  # block numbers of 64 bits
         blocks += _number(ext, 0x150) << 32
     return block * blocks
+
+
+def only_the_size(data: bytes) -> Mapping[int, bytes]:
+    """Give the parts of the first bytes of a device that say how large a filesystem is, by where they are."""
+    if data[:4] == XFS_MAGIC:
+        return {0: data[:16]}
+    if data[EXT + 0x38 : EXT + 0x3A] == EXT_MAGIC:
+        fields = ((0x4, 4), (0x18, 4), (0x38, 2), (0x60, 4), (0x150, 4))
+        return {EXT + at: data[EXT + at : EXT + at + length] for at, length in fields}
+    return {}
 
 
 def _number(data: bytes, at: int) -> int:
