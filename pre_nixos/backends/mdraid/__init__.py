@@ -8,7 +8,8 @@ from pre_nixos.backends.mdraid.format import make
 from pre_nixos.backends.mdraid.geometry import Level
 from pre_nixos.backends.mdraid.kinds import Array, Container, Subarray
 from pre_nixos.backends.mdraid.modify import change
-from pre_nixos.backends.mdraid.objections import object_to
+from pre_nixos.backends.mdraid.nixos import assembled_at_boot, known_to_firmware, within_firmware
+from pre_nixos.backends.mdraid.objections import deserted, object_to
 from pre_nixos.backends.mdraid.probe import find
 from pre_nixos.backends.mdraid.teardown import remove, remove_container
 from pre_nixos.plugin import Backend, hooks, implements
@@ -28,9 +29,12 @@ __all__ = [
     "Level",
     "Subarray",
     "assemble",
+    "assembled_at_boot",
     "backend",
     "change",
+    "deserted",
     "find",
+    "known_to_firmware",
     "make",
     "object_to",
     "read_array",
@@ -39,5 +43,6 @@ __all__ = [
     "remove_container",
     "stop",
     "stop_container",
+    "within_firmware",
     "write_array",
 ]

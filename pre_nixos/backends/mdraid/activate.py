@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pre_nixos.backends.mdraid.format import path_of
-from pre_nixos.backends.mdraid.health import AT_WORK
+from pre_nixos.backends.mdraid.health import AT_WORK, FROZEN
 from pre_nixos.backends.mdraid.kinds import Array, Container, Subarray
 from pre_nixos.plugin import Action, Await, Node, Run, SetAttribute, Verb, for_kind, hooks
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 15.0
 """Seconds."""
+ACTION = "md/sync_action"
+"""Where the kernel says what it does to an array beside its work, and is told."""
 
 
 @for_kind(hooks.activate, Array)
@@ -46,11 +48,15 @@ def assembly(layer: Array, graph: DeviceGraph) -> tuple[Step, ...]:
 
 @for_kind(hooks.deactivate, Array)
 def stop(layer: Array, graph: DeviceGraph) -> Sequence[Action]:
-    """Stop it; recovery that runs is frozen first, for it can hold up the end."""
+    """Stop it; recovery that runs is frozen first, for it can hold up the end.
+
+    Whether it runs is told by then, not now: it ends by itself, and the plan is the same.
+    """
     del graph
     freeze: tuple[Step, ...] = ()
-    if layer.action in AT_WORK and layer.raid.is_redundant:
-        freeze = (SetAttribute(target=Node(layer=layer.id), attribute="md/sync_action", value="frozen"),)
+    if layer.raid.is_redundant:
+        at_work = tuple(sorted(AT_WORK))
+        freeze = (SetAttribute(target=Node(layer=layer.id), attribute=ACTION, value=FROZEN, instead_of=at_work),)
     steps = (*freeze, *stopping(layer))
     return [Action(verb=Verb.DEACTIVATE, target=layer.id, summary=f"stop array {layer.name}", steps=steps)]
 
@@ -67,8 +73,9 @@ def stop_container(layer: Container, graph: DeviceGraph) -> Sequence[Action]:
 def stopping(layer: Layer) -> tuple[Step, ...]:
     """Give the steps that stop what has a node."""
     node = Node(layer=layer.id)
-    # What keeps an array from stopping does not go away by waiting.
+    # What keeps an array from stopping does not go away by waiting. Where its monitor was faster, mdadm fails at an
+    # array that has stopped.
     return (
-        Run(argv=("mdadm", "--stop", node), timeout=PATIENCE),
+        Run(argv=("mdadm", "--stop", node), timeout=PATIENCE, ends=node),
         Await(target=node, present=False, timeout=PATIENCE),
     )

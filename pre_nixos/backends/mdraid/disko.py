@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pre_nixos.backends.mdraid.geometry import KIB, Level
-from pre_nixos.backends.mdraid.kinds import Array
+from pre_nixos.backends.mdraid.geometry import KIB, OFFSET, SMALL_OFFSET, Level, data_offset, said_offset
+from pre_nixos.backends.mdraid.kinds import DEFAULT_METADATA, Array
 from pre_nixos.plugin import for_kind, for_type, hooks, parse_bytes
 
 if TYPE_CHECKING:
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 SECTION, MEMBER = "mdadm", "mdraid"
 METADATA = {"default": None, "1": "1.2"}
 """What Disko says that is another way to say something."""
+OURS = frozenset({said_offset(OFFSET), said_offset(SMALL_OFFSET)})
+"""Arguments of Disko's that say what is done here in any case."""
+OFFSET_IS_SAID = frozenset({None, "1.1", "1.2"})
 
 
 @for_type(hooks.from_disko, MEMBER)
@@ -32,13 +35,16 @@ def read_array(entry: Fragment, on: Sequence[Handle]) -> None:
     name, spares = entry.name, entry.number("spares")
     metadata = entry.text("metadata")
     chunk = _chunk(entry)
-    extra = entry.words("extraArgs")
+    extra = [each for each in entry.words("extraArgs") if each not in OURS]
     if extra:
         entry.note(
             f"{' '.join(extra)}: mdadm is given no arguments unseen; there are keys chunk and spares", "extraArgs"
         )
+    if spares is not None and spares < 0:
+        entry.note(f"there cannot be {spares} of them; write 0, or leave it out", "spares")
+        spares = None
     level = _level(entry)
-    count = len(entry.members) - (spares or 0)
+    count = max(0, len(entry.members) - (spares or 0))
     if not entry.members:
         handle = entry.fault(f'nothing in the layout is a member of it: no content has type "{MEMBER}" and this name')
     elif level is not None and count < level.fewest:
@@ -91,5 +97,9 @@ def write_array(layer: Array, sheet: Sheet) -> Mapping[str, object]:
         table["chunk"] = f"{layer.chunk // KIB}K"
     if layer.spares:
         table["spares"] = layer.spares
+    smallest = min((sheet.graph.space(each) for each in sheet.graph.devices(layer)), default=0)
+    if smallest and layer.metadata in OFFSET_IS_SAID:
+        # mdadm's own choice may be a hundred mebibytes more, and what is to stand on the array would not fit.
+        table["extraArgs"] = [said_offset(data_offset(smallest, layer.metadata or DEFAULT_METADATA))]
     sheet.entry(SECTION, layer.name, table | sheet.content(layer))
     return {"type": MEMBER, "name": layer.name}

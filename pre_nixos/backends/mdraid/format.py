@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pre_nixos.backends.mdraid.geometry import chunk_of, component_size, data_offset, landing_zones
-from pre_nixos.backends.mdraid.kinds import DEFAULT_METADATA, Array
+from pre_nixos.backends.mdraid.geometry import chunk_of, component_size, data_offset, landing_zones, said_offset
+from pre_nixos.backends.mdraid.kinds import DEFAULT_METADATA, EVERYBODYS, Array
 from pre_nixos.plugin import (
     Action,
     Await,
@@ -53,9 +53,9 @@ def creation(layer: Array, sizes: Sequence[int]) -> tuple[str, ...]:
     argv = ["mdadm", "--create", path_of(layer), "--run", "--config=none", f"--metadata={metadata}"]
     argv += [f"--level={level}", f"--raid-devices={len(sizes) - spares}"]
     argv += [f"--spare-devices={spares}"] if spares else []
-    argv += ["--homehost=any", f"--name={'any:' if ':' in layer.name else ''}{layer.name}"]
+    argv += [f"--homehost={EVERYBODYS}", f"--name={f'{EVERYBODYS}:' if ':' in layer.name else ''}{layer.name}"]
     offset = data_offset(smallest, metadata)
-    argv += [f"--data-offset={offset // 1024}K"] if offset else []
+    argv += [said_offset(offset)] if offset else []
     argv += [f"--chunk={chunk // 1024}"] if level.is_striped else []
     if level.is_redundant:
         argv += [f"--size={component_size(smallest, metadata, chunk) // 1024}", "--bitmap=internal"]

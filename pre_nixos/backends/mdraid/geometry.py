@@ -71,6 +71,10 @@ class Level(StrEnum):
                 return members // 2
 
 
+SMALL_OFFSET, OFFSET = MIB, 16 * MIB
+"""Where data begins, on members below a gibibyte and on others."""
+
+
 def data_offset(smallest: int, metadata: str) -> int:
     """Where the data of every member begins, given the size of the smallest.
 
@@ -80,7 +84,12 @@ def data_offset(smallest: int, metadata: str) -> int:
     """
     if metadata == "1.0":
         return 0
-    return MIB if smallest < GIB else 16 * MIB
+    return SMALL_OFFSET if smallest < GIB else OFFSET
+
+
+def said_offset(offset: int) -> str:
+    """Say where data begins as mdadm is told it."""
+    return f"--data-offset={offset // KIB}K"
 
 
 def component_size(smallest: int, metadata: str, chunk: int) -> int:

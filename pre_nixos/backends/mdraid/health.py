@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from pre_nixos.backends.mdraid.geometry import Level
 
 AT_WORK = frozenset({"resync", "recover", "reshape"})
+FROZEN = "frozen"
+"""What the kernel says it does while it was told to begin nothing of its own accord."""
 
 
 class Slot(Data):
@@ -50,9 +52,27 @@ class Running(Data):
         """Whether it is more than a shell that holds its members."""
         return self.state != "inactive"
 
+    @property
+    def failed(self) -> int:
+        """How many devices have failed and are still attached: they are neither members nor spares."""
+        return sum("faulty" in each.words for each in self.slots)
+
 
 def of_running(array: Running) -> tuple[Health, str]:
-    """Judge an assembled array, and say why."""
+    """Judge an assembled array, and say why.
+
+    Where a spare took over for one that failed it has all its members again, and somebody should know all the same.
+    """
+    health, remark = _by_members(array)
+    if remark and array.action == FROZEN:
+        remark = f"{remark}, and frozen"
+    if not array.started or not array.failed:
+        return health, remark
+    said = f"{array.failed} of its devices {'has' if array.failed == 1 else 'have'} failed"
+    return (Health.DEGRADED if health.satisfies else health), "; ".join(filter(None, (said, remark)))
+
+
+def _by_members(array: Running) -> tuple[Health, str]:
     if not array.started:
         return Health.FAILED, f"assembled from {len(array.slots)} of its devices, but not started"
     sound = {each.slot for each in array.slots if "in_sync" in each.words and each.slot.isdecimal()}

@@ -8,14 +8,24 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pre_nixos.backends.mdraid.geometry import Level, array_size
-from pre_nixos.plugin import Fact, Layer, Mismatch, Name, Passing
+from pre_nixos.backends.mdraid.health import FROZEN
+from pre_nixos.backends.mdraid.room import GROWING
+from pre_nixos.plugin import Fact, Layer, Mismatch, Name, Node, Passing, Run, human
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Self
 
+    from pre_nixos.plugin import DeviceGraph, Step
+
 DEFAULT_METADATA = "1.2"
+EVERYBODYS = "any"
+"""The host every array is made for here."""
 STATE = "its state"
+RECOVERY = "its recovery"
+GROW = ("mdadm", "--grow")
+MONITOR = "mdmon"
+"""The program that keeps a container's metadata; it ends with the container."""
 
 
 class Firmware(StrEnum):
@@ -51,8 +61,10 @@ class Array(Layer, tag="mdraid.array"):
     """How many devices hold its data: all it stands on but the spares, if none is missing."""
     uuid: Fact[str | None] = None
     """As mdadm writes it."""
+    unused: Fact[int] = 0
+    """Bytes of every member that it does not use while it runs, because all of them have grown since."""
     action: Passing[str] = ""
-    """What the kernel is doing to it beside its work: `resync`, `recover`, `check`, `idle`."""
+    """What the kernel is doing to it beside its work: `resync`, `recover`, `check`, `idle`, or `frozen`."""
     shell: Passing[str] = ""
     """The number of its node while it is assembled but not started: it holds its members, and has no bytes."""
 
@@ -70,11 +82,17 @@ class Array(Layer, tag="mdraid.array"):
     ) -> tuple[Mismatch, ...]:
         """One that was assembled in part is not what anybody wants, if the rest of it is there to be started with.
 
-        Where nothing is striped there are no chunks to compare.
+        Where nothing is striped there are no chunks to compare; and where something failed, a spare took its place.
         """
-        found = tuple(each for each in super().mismatches(there) if each.field != "chunk" or there.raid.is_striped)
+        moot = set[str]() if there.raid.is_striped else {"chunk"}
+        moot |= set[str]() if there.health.satisfies else {"spares"}
+        found = tuple(each for each in super().mismatches(there) if each.field not in moot)
+        if there.unused and there.health.satisfies:  # one that lacks members gets them before it grows
+            found = (*found, Mismatch(field="unused", there=human(there.unused), wanted="nothing"))
         if there.shell and there.health.satisfies:
             return (*found, Mismatch(field=STATE, there="not started", wanted="running"))
+        if there.action == FROZEN and there.health.satisfies:  # a run that was to stop it may have been killed
+            return (*found, Mismatch(field=RECOVERY, there=FROZEN, wanted="to run when it has to"))
         return found
 
     def describe(self) -> str:
@@ -98,6 +116,17 @@ class Array(Layer, tag="mdraid.array"):
     def mark(self) -> Mapping[str, str] | None:
         """A device is a member of one array at a time, so any array will do, also one that was never started."""
         return {"md/array_state": "*"}
+
+    def found_at(self) -> str:
+        """By the UUID in its superblocks."""
+        return f"/dev/disk/by-id/md-uuid-{self.uuid}" if self.uuid else ""
+
+    def grown(self, graph: DeviceGraph) -> Sequence[Step]:
+        """Those that can lose a member can be grown, if they are known by where their members begin."""
+        del graph
+        if not self.raid.is_redundant or (self.metadata or DEFAULT_METADATA) not in GROWING:
+            return ()
+        return (Run(argv=(*GROW, Node(layer=self.id), "--size=max")),)
 
     def usable(self, below: Sequence[int]) -> int | None:
         """What it offers: to the byte where levels have redundancy, for then the size is said when it is made."""
@@ -143,6 +172,8 @@ class Subarray(Layer, tag="mdraid.subarray"):
     uuid: Fact[str | None] = None
     """The container's, with the place: all that tells it from an array in another container."""
     level: int | str
+    deserted: Passing[str] = ""
+    """The node of its container, if the monitor that it needs has died: whatever is written to it waits for ever."""
 
     def __post_init__(self) -> None:
         """Take the level in every spelling, and keep one."""

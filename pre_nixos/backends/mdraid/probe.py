@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from pre_nixos.backends.mdraid.examine import Superblock, bare_name, members, read_superblocks
 from pre_nixos.backends.mdraid.geometry import Level
 from pre_nixos.backends.mdraid.health import AT_WORK, Running, Slot, of_running, of_stopped
-from pre_nixos.backends.mdraid.kinds import Array, Container, Firmware, Subarray
+from pre_nixos.backends.mdraid.kinds import EVERYBODYS, MONITOR, Array, Container, Firmware, Subarray
+from pre_nixos.backends.mdraid.room import unused
 from pre_nixos.plugin import (
     BlockNode,
     Command,
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from pre_nixos.plugin import Signature
 
 MEMBER = "linux_raid_member"
+NOTES = ("/run/mdadm", "/dev/.mdadm")
+"""Where the monitors of containers leave their process ids; the second is NixOS's."""
 NOBODY = "00000000-0000-0000-0000-000000000000"
 
 
@@ -130,14 +133,24 @@ class _Look:
             numbers = [*numbers, *(each for each in kept.values() if each not in numbers)]
             health = of_stopped(list(kept))[0] if kept else health
         label = bare_name(signature.label) if signature else ""
+        sizes = {name: self.seen.device(self.seen.nodes[name]).size for name in node.slaves if name in self.seen.nodes}
+        room = unused(
+            level,
+            node.attributes.get("md/metadata_version", ""),
+            self.seen.device(node).size,
+            sizes if running.started else {},
+            ours=signature is not None and signature.label.startswith(f"{EVERYBODYS}:"),
+            read=lambda attribute: self._read(node, attribute),
+        )
         found = Array(
             name=label or uuid or node.attributes.get("md/metadata_version", ""),
             level=level,
             metadata=node.attributes.get("md/metadata_version") or None,
             chunk=(_number(self._read(node, "chunk_size")) or None) if level.is_striped else None,
-            spares=max(0, len(numbers) - raid_disks),
+            spares=max(0, len(numbers) - running.failed - raid_disks),
             members=raid_disks,
             uuid=uuid,
+            unused=room,
             action=running.action,
             shell="" if running.started else node.number,
             state=State.ACTIVE,
@@ -210,10 +223,20 @@ class _Look:
             device=self.seen.device(node),
             health=health,
             remark=remark,
+            deserted=self._deserted(container) if level.is_redundant else "",
         )
         metadata = container.attributes.get("md/metadata_version", "").removeprefix("external:")
         inside = Ref(kind=kind_of(Container), name=metadata, uuid=_container_uuid(container) or "")
         yield Found(array, on=[inside, *self._members(node)])
+
+    def _deserted(self, container: BlockNode) -> str:
+        """Give the name of a container whose monitor has left its note behind and does not live."""
+        for directory in NOTES:
+            pid = (self.reader.ask(ReadFile(path=f"{directory}/{container.name}.pid")).content or "").strip()
+            if pid.isdecimal():
+                comm = self.reader.ask(ReadFile(path=f"/proc/{pid}/comm")).content or ""
+                return "" if comm.strip() == MONITOR else container.name
+        return ""
 
 
 def _uuid(signature: Signature | None, node: BlockNode) -> str | None:

@@ -12,7 +12,6 @@ from pre_nixos.backends.mdraid import Array, Container, Level, Subarray
 from pre_nixos.backends.mdraid.examine import bare_name, members, read_superblocks
 from pre_nixos.backends.mdraid.format import creation, path_of
 from pre_nixos.backends.mdraid.geometry import array_size, chunk_of, component_size, data_offset, landing_zones
-from pre_nixos.backends.mdraid.health import Running, Slot, of_running
 from pre_nixos.backends.mdraid.objections import problems
 from pre_nixos.model.identity import assemble
 from pre_nixos.plugin import (
@@ -169,79 +168,6 @@ def test_a_superblock_alone_makes_no_member(printed: str, kept: str) -> None:
     assert "".join(each.device[-1] for each in members(read_superblocks(printed))) == kept
 
 
-def slots(*said: str) -> tuple[Slot, ...]:
-    return tuple(Slot(slot=each.split()[0], state=each.split()[1]) for each in said)
-
-
-@pytest.mark.parametrize(
-    ("array", "health"),
-    [
-        (Running(level=Level.RAID1, raid_disks=2, state="clean", slots=slots("0 in_sync", "1 in_sync")), Health.OK),
-        (
-            Running(
-                level=Level.RAID1,
-                raid_disks=2,
-                state="clean",
-                action="resync",
-                slots=slots("0 in_sync", "1 in_sync"),
-            ),
-            Health.SYNCING,
-        ),
-        (
-            Running(
-                level=Level.RAID1,
-                raid_disks=2,
-                state="read-auto",
-                action="idle",
-                resync_start="128",
-                slots=slots("0 in_sync", "1 in_sync"),
-            ),
-            Health.SYNCING,
-        ),
-        (
-            Running(
-                level=Level.RAID5,
-                raid_disks=3,
-                state="clean",
-                action="recover",
-                slots=slots("0 in_sync", "1 in_sync", "2 spare"),
-            ),
-            Health.SYNCING,
-        ),
-        (
-            Running(
-                level=Level.RAID5,
-                raid_disks=3,
-                state="read-auto",
-                action="idle",
-                slots=slots("0 in_sync", "1 in_sync", "none spare"),
-            ),
-            Health.SYNCING,
-        ),
-        (
-            Running(
-                level=Level.RAID5,
-                raid_disks=3,
-                state="clean",
-                action="idle",
-                slots=slots("0 in_sync", "1 in_sync", "none faulty"),
-            ),
-            Health.DEGRADED,
-        ),
-        (
-            Running(level=Level.RAID6, raid_disks=4, state="clean", slots=slots("0 in_sync", "1 in_sync", "2 spare")),
-            Health.DEGRADED,
-        ),
-        (Running(level=Level.RAID0, raid_disks=2, state="broken", slots=slots("0 in_sync")), Health.FAILED),
-        (Running(level=Level.RAID5, raid_disks=3, state="clean", slots=slots("0 in_sync")), Health.FAILED),
-        (Running(level=Level.RAID1, raid_disks=2, state="inactive", slots=slots("none spare")), Health.FAILED),
-    ],
-    ids=lambda each: str(each) if isinstance(each, Health) else f"{each.level}-{each.state}-{each.action}",
-)
-def test_health(array: Running, health: Health) -> None:
-    assert of_running(array)[0] is health
-
-
 def on_disks(array: Array | Container, *sizes: int) -> DeviceGraph:
     disks = [(Disk(id=f"disk:{letter}", serial=letter, size=size), ()) for letter, size in zip("abcdef", sizes)]  # noqa: B905 - as many as there are
     return assemble([*disks, (array, tuple(range(len(disks))))])
@@ -308,14 +234,16 @@ def test_assembling_takes_its_members_and_no_others() -> None:
     assert first.argv[3:] == ("--config=none", f"--uuid={UUID}", "--run", nodes[0])
 
 
-@pytest.mark.parametrize("action", ["idle", "resync"])
-def test_stopping(action: str) -> None:
-    graph = on_disks(Array(name="main", level=1, action=action, state=State.ACTIVE), GIB, GIB)
+@pytest.mark.parametrize("action", ["idle", "resync", "", "frozen"])
+@pytest.mark.parametrize(("level", "freezes"), [(1, True), (0, False)])
+def test_stopping_is_the_same_whatever_md_does_meanwhile(action: str, level: int, *, freezes: bool) -> None:
+    graph = on_disks(Array(name="main", level=level, action=action, state=State.ACTIVE), GIB, GIB)
     node = Node(layer="mdraid.array:main")
-    freeze = (SetAttribute(target=node, attribute="md/sync_action", value="frozen"),) if action == "resync" else ()
+    runs = ("recover", "reshape", "resync")
+    freeze = SetAttribute(target=node, attribute="md/sync_action", value="frozen", instead_of=runs)
     assert sole(mdraid.stop(graph[node.layer], graph)).steps == (
-        *freeze,
-        Run(argv=("mdadm", "--stop", node), timeout=15.0),
+        *((freeze,) if freezes else ()),
+        Run(argv=("mdadm", "--stop", node), timeout=15.0, ends=node),
         Await(target=node, present=False, timeout=15.0),
     )
 
@@ -344,11 +272,34 @@ def test_teardown() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("there", "changes"),
+    [
+        (Array(name="main", level=1, action="frozen", health=Health.SYNCING), True),
+        (Array(name="main", level=1, action="frozen", unused=MIB), True),  # grows when that is over
+        (Array(name="main", level=1, action="idle"), False),
+        # What lacks members is mended first, and is not made anew because of this.
+        (Array(name="main", level=1, action="frozen", health=Health.DEGRADED), False),
+    ],
+)
+def test_what_was_frozen_goes_on(there: Array, *, changes: bool) -> None:
+    before, after = on_disks(there, GIB, GIB), on_disks(Array(name="main", level=1), GIB, GIB)
+    id_ = "mdraid.array:main"
+    fields = {each.field for each in after.of(Array)[0].mismatches(before.of(Array)[0])}
+    assert ("its recovery" in fields) == changes
+    if changes:
+        action = sole(mdraid.change(before[id_], after[id_], before, after))
+        assert action.verb is Verb.MODIFY
+        assert action.steps == (SetAttribute(target=Node(layer=id_), attribute="md/sync_action", value="idle"),)
+
+
 def test_nothing_changes_in_place() -> None:
     graph = on_disks(Array(name="main", level=1), GIB, GIB)
     new = Array(name="main", level=0, id="mdraid.array:main")
     answer = mdraid.change(graph["mdraid.array:main"], new, graph, graph)
     assert answer == Replace(why="level is raid1, wanted raid0")
+    frozen = on_disks(Array(name="main", level=1, action="frozen"), GIB, GIB)
+    assert mdraid.change(frozen["mdraid.array:main"], new, frozen, graph) == answer
 
 
 @pytest.mark.parametrize(
@@ -359,6 +310,8 @@ def test_nothing_changes_in_place() -> None:
         (Array(name="x", level=1, metadata="0.90"), ["metadata 0.90 is not made"]),
         (Array(name="x", level=1, spares=1), ["raid1 needs 2 members beside its spares, and there are 1"]),
         (Array(name="x", level=0, spares=1), ["raid0 cannot use spares"]),
+        (Array(name="x", level=1, spares=-1), ["there cannot be -1 spares"]),
+        (Array(name="x", level=1, spares=4), ["raid1 needs 2 members beside its spares, and there are 0"]),
         (Array(name="x", level=10, chunk=5000), ["a chunk of 5000 bytes is not a power of two of at least 4096"]),
     ],
 )
