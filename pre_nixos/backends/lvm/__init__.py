@@ -7,6 +7,7 @@ from pre_nixos.backends.lvm.disko import read_group, read_member, write_group
 from pre_nixos.backends.lvm.format import make
 from pre_nixos.backends.lvm.kinds import Group, Orphan, Volume
 from pre_nixos.backends.lvm.modify import change
+from pre_nixos.backends.lvm.nixos import activated_at_boot, needed_for_it
 from pre_nixos.backends.lvm.objections import object_to
 from pre_nixos.backends.lvm.probe import find
 from pre_nixos.backends.lvm.teardown import remove, remove_orphan
@@ -23,10 +24,12 @@ __all__ = [
     "Group",
     "Orphan",
     "Volume",
+    "activated_at_boot",
     "backend",
     "change",
     "find",
     "make",
+    "needed_for_it",
     "object_to",
     "read_group",
     "read_member",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from pre_nixos.backends.lvm.extents import PREFERRED_EXTENT, cost
 from pre_nixos.backends.lvm.kinds import Group, Volume
 from pre_nixos.plugin import MIB, Exact, Rest, Share, Size, exact_bytes, for_kind, for_type, hooks
 
@@ -17,6 +18,7 @@ SECTION, MEMBER = "lvm_vg", "lvm_pv"
 TYPES = {"thinlv": "thin"}
 """What Disko calls otherwise than LVM does."""
 POOL, THIN = "thin-pool", "thin"
+REST = "100%FREE"
 KNOWN = ("linear", "striped", "raid0", "raid1", "raid4", "raid5", "raid6", "raid10", POOL, "thinlv")
 UNITS = {"b": 1, "s": 512, "k": 1024, "m": MIB, "g": 1024**3, "t": 1024**4, "p": 1024**5, "": MIB}
 _SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>[bskmgtp]?)(?:iB)?", re.IGNORECASE)
@@ -135,6 +137,7 @@ def read_group(entry: Fragment, on: Sequence[Handle]) -> None:
                 [group],
                 Volume,
                 name=slot.name,
+                group=entry.name,
                 size=amount,
                 type=slot.type,
                 pool=slot.pool,
@@ -200,22 +203,38 @@ def write_group(layer: Group, sheet: Sheet) -> Mapping[str, object]:
     volumes = sorted(sheet.graph.parts_of_kind(layer, Volume), key=lambda each: each.name)
     made = [each for each in volumes if each.type is None or each.type in {*KNOWN, THIN}]
     sheet.tells(*made)
-    extent = {"extentSize": _said(layer.extent_size)} if layer.extent_size is not None else {}
-    lvs = {each.name: _written(each) | sheet.content(each) for each in made}
+    # LVM's own choice goes without saying, and Disko has no word for any other.
+    unusual = layer.extent_size not in {None, PREFERRED_EXTENT}
+    extent = {"extentSize": _said(layer.extent_size)} if unusual and layer.extent_size is not None else {}
+    devices = [sheet.graph.space(each) for each in sheet.graph.devices(layer)]
+    last = _last(volumes, layer.usable(devices) or 0, layer.extent_size or PREFERRED_EXTENT)
+    lvs = {each.name: _written(each, rest=each.name == last) | sheet.content(each) for each in made}
     sheet.entry(SECTION, layer.name, {"type": SECTION, **extent, "lvs": lvs})
     return {"type": MEMBER, "vg": layer.name}
 
 
-def _written(volume: Volume) -> dict[str, object]:
+def _last(volumes: Sequence[Volume], space: int, extent: int) -> str:
+    """Name the volume that can as well be said to take the rest, where a group is full; empty if it is not.
+
+    Whoever else makes the group may have some extents less in it, and a volume of a certain size would not fit.
+    """
+    taken = sum(cost(each, exact_bytes(each.size) // extent, extent) for each in volumes)
+    linear = [each for each in volumes if each.type in {None, "linear"}]
+    full = taken * extent == space and not any(each.origin for each in volumes)
+    return max(linear, key=lambda each: (exact_bytes(each.size), each.name)).name if full and linear else ""
+
+
+def _written(volume: Volume, *, rest: bool) -> dict[str, object]:
     names = {theirs: disko for disko, theirs in TYPES.items()}
-    found: dict[str, object] = {"size": _said(exact_bytes(volume.size))}
+    found: dict[str, object] = {"size": REST if rest else _said(exact_bytes(volume.size))}
     # Linear is what is made if nothing is said, and Disko has no word for it.
     if volume.type not in {None, "linear"}:
         found["lvm_type"] = names.get(volume.type or "", volume.type)
-    for key in ("pool", "stripes", "mirrors"):
-        if getattr(volume, key) is not None:
-            found[key] = getattr(volume, key)
-    return found
+    if volume.pool is not None:
+        found["pool"] = volume.pool
+    counts = (("--stripes", volume.stripes), ("--mirrors", volume.mirrors))
+    arguments = [word for option, count in counts if count is not None for word in (option, str(count))]
+    return found | ({"extraArgs": arguments} if arguments else {})
 
 
 def _said(count: int) -> str:

@@ -6,14 +6,19 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pre_nixos.backends.lvm.command import lvm
 from pre_nixos.backends.lvm.extents import PREFERRED_EXTENT, arranged, whole_extents
-from pre_nixos.plugin import Exact, Fact, Layer, Mismatch, Name, Passing, Size, as_size
+from pre_nixos.plugin import Exact, Fact, Layer, Mismatch, Name, Node, Passing, Size, as_size, human
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Self
 
+    from pre_nixos.plugin import DeviceGraph, Step
+
 SIGNATURE = "LVM2_member"
+PLAIN = frozenset({"linear", "striped", "mirror", "raid0", "raid1", "raid4", "raid5", "raid6", "raid10"})
+"""Types of volumes that have all of their extents for themselves."""
 
 
 class Group(Layer, tag="lvm.group"):
@@ -28,6 +33,8 @@ class Group(Layer, tag="lvm.group"):
     uuid: Fact[str | None] = None
     missing: Fact[int] = 0
     """How many of its physical volumes are not there."""
+    unused: Fact[int] = 0
+    """Bytes in whole extents that its devices have beyond those it knows of, because they have grown since."""
     nodes: Passing[tuple[str, ...]] = ()
     """Numbers of the devices its volumes are made of inside: halves of mirrors, data and metadata of pools."""
 
@@ -62,6 +69,20 @@ class Group(Layer, tag="lvm.group"):
             for each in parts
         ]
 
+    def mismatches(  # pyright: ignore[reportIncompatibleMethodOverride] - only layers of one kind are compared
+        self, there: Self
+    ) -> tuple[Mismatch, ...]:
+        """It is to use all of its devices."""
+        found = super().mismatches(there)
+        if there.unused:
+            found = (*found, Mismatch(field="unused", there=human(there.unused), wanted="nothing"))
+        return found
+
+    def grown(self, graph: DeviceGraph) -> Sequence[Step]:
+        """All of its devices are looked at, whichever has grown; whether its volumes are active makes no difference."""
+        nodes = [Node(layer=device.id) for device in graph.devices(self)]
+        return (lvm("pvresize", nodes, *nodes),)
+
 
 class Volume(Layer, tag="lvm.volume"):
     """A logical volume. Pools are volumes too, without a device of their own; snapshots and thin volumes name theirs.
@@ -72,7 +93,7 @@ class Volume(Layer, tag="lvm.volume"):
     part_of = "lvm.group"
 
     name: Name[str]
-    size: Size | str
+    size: Size | str | int
     """What it offers; of a snapshot, the space for what changes; of a pool, that for data."""
     type: str | None = None
     """`linear`, `striped`, `raid0`, `raid1`, `raid5`, `raid6`, `raid10`, `thin-pool`, `thin` or `snapshot`, which are
@@ -90,6 +111,9 @@ class Volume(Layer, tag="lvm.volume"):
     uuid: Fact[str | None] = None
     extent: Fact[int] = 0
     """The extent size of the group it was found in: no size is exact beyond that."""
+
+    overflowed: Fact[bool] = False
+    """Whether it is a snapshot that ran full: nothing can be read of it any more."""
 
     def __post_init__(self) -> None:
         """Take a size in every spelling. Raises ValueError for one that is none."""
@@ -117,6 +141,22 @@ class Volume(Layer, tag="lvm.volume"):
     def mark(self) -> Mapping[str, str] | None:
         """The kernel shows its name."""
         return None if self.is_pool else {"dm/name": self.mapper}
+
+    def found_at(self) -> str:
+        """By its name for device-mapper."""
+        return "" if self.is_pool else f"/dev/mapper/{self.mapper}"
+
+    def borrows(self, graph: DeviceGraph) -> bool:
+        """A volume that is not plain is in a pool, a cache or a store of copies; its origin fills that, too."""
+        if self.type is not None and self.type not in PLAIN:
+            return True
+        group = graph.container(self)
+        beside = graph.parts_of_kind(group, Volume) if group is not None else ()
+        return any(each.origin == self.name for each in beside)
+
+    def holds_nothing(self) -> bool:
+        """The kernel answers for a snapshot that ran full with errors, for good."""
+        return self.overflowed
 
     def usable(self, below: Sequence[int]) -> int | None:
         """Its size, once that is known."""

@@ -1,4 +1,4 @@
-"""Changing a group in place: volumes may come, go and grow."""
+"""Changing a group in place: it takes what its devices have grown by, and volumes may come, go and grow."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pre_nixos.plugin import (
     Range,
     Replace,
     RequireFree,
+    RequireSize,
     State,
     Verb,
     Zero,
@@ -23,6 +24,7 @@ from pre_nixos.plugin import (
     for_kind,
     growth,
     hooks,
+    human,
 )
 
 if TYPE_CHECKING:
@@ -35,11 +37,11 @@ GROWS = frozenset({"linear", "striped", "raid1", "raid4", "raid5", "raid6", "rai
 
 @for_kind(hooks.modify, Group)
 def change(old: Group, new: Group, before: DeviceGraph, after: DeviceGraph) -> Sequence[Action] | Replace:
-    """Remove, grow and make volumes, in this order; anything else would lose what is in them."""
+    """Remove volumes, take in what the devices have more, grow and make volumes; anything else would lose data."""
     there = {each.id: each for each in before.parts_of_kind(old, Volume)}
     wanted = {each.id: each for each in after.parts_of_kind(new, Volume)}
     kept = [(there[id_], volume) for id_, volume in wanted.items() if id_ in there]
-    why = [str(each) for each in new.mismatches(old)]
+    why = [str(each) for each in new.mismatches(old) if each.field != "unused"]
     why += [reason for was, volume in kept for reason in _obstacles(was, volume)]
     if why:
         return Replace(why="; ".join(why))
@@ -50,6 +52,7 @@ def change(old: Group, new: Group, before: DeviceGraph, after: DeviceGraph) -> S
     steps: list[Step] = []
     for volume in reversed(in_order(gone)):
         steps += _removal(volume, old, nodes)
+    steps += new.grown(after) if old.unused else ()
     for was, volume in grown:
         steps += _growth(was, volume, old, nodes)
         if was.state is State.ACTIVE:
@@ -58,7 +61,8 @@ def change(old: Group, new: Group, before: DeviceGraph, after: DeviceGraph) -> S
     for volume in in_order(made):
         steps += creation(volume, old, nodes)
     said = (("remove", gone), ("grow", [volume for _, volume in grown]), ("make", made))
-    words = [f"{verb} {_names(volumes)}" for verb, volumes in said if volumes]
+    words = [f"take in {human(old.unused)} its devices have grown by"] if old.unused else []
+    words += [f"{verb} {_names(volumes)}" for verb, volumes in said if volumes]
     return [
         Action(
             verb=Verb.MODIFY,
@@ -77,11 +81,11 @@ def _names(volumes: Iterable[Volume]) -> str:
 def _obstacles(was: Volume, volume: Volume) -> Sequence[str]:
     """Say why a volume that stays cannot become what is wanted."""
     found = [f"{volume.name}: {each}" for each in volume.mismatches(was) if each.field != "size"]
-    if not found and volume.mismatches(was):
+    for each in () if found else volume.mismatches(was):
         if not isinstance(volume.size, Exact) or not isinstance(was.size, Exact) or was.type not in GROWS:
             found = [f"{volume.name}: a {was.type} volume is not resized"]
         elif volume.size.bytes < was.size.bytes:
-            found = [f"{volume.name}: its size is {was.size}, wanted {volume.size}, and shrinking would cut off data"]
+            found = [f"{volume.name}: its {each}, and shrinking would cut off data"]
     return found
 
 
@@ -104,4 +108,5 @@ def _growth(was: Volume, volume: Volume, group: Group, nodes: Sequence[Node]) ->
     wake: list[Step] = []
     if was.state is State.INACTIVE:
         wake = [lvm("lvchange", nodes, "--activate", "y", "--ignoreactivationskip", name), Await(target=node)]
-    return [*wake, run, Zero(target=node, ranges=(Range(start=start, length=size - start),))]
+    still = RequireSize(target=node, size=before)  # somebody may have grown it since, and have put something there
+    return [*wake, still, run, Zero(target=node, ranges=(Range(start=start, length=size - start),), added=True)]

@@ -12,7 +12,7 @@ from pre_nixos.plugin import Objection, Plan, hooks, implements
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from pre_nixos.plugin import DeviceGraph
+    from pre_nixos.plugin import DeviceGraph, Layer
 
 MADE = ("linear", "striped", "raid0", "raid1", "raid4", "raid5", "raid6", "raid10", "thin-pool", "thin", "snapshot")
 COPIED = ("raid1", "raid10")
@@ -30,6 +30,8 @@ _RESERVED = re.compile(
 @implements(hooks.objections)
 def object_to(plan: Plan) -> Iterable[Objection]:
     """Object to what is to be made and cannot be, and to volumes that would lose what they depend on."""
+    if plan.is_harmless:
+        return
     graph = plan.wanted.graph
     for group in graph.of(Group):
         if _comes(group.id, plan):
@@ -40,6 +42,8 @@ def object_to(plan: Plan) -> Iterable[Objection]:
             if _comes(volume.id, plan):
                 yield from _about_volume(volume, group, len(graph.devices(group)))
             yield from _about_relations(volume, names, plan.before)
+            if any(_comes(each, plan) for each in graph.standing_on(volume.id)):
+                yield from _about_overflow(plan.before.get(volume.id))
 
 
 def _comes(id_: str, plan: Plan) -> bool:
@@ -69,7 +73,10 @@ def _about_volume(volume: Volume, group: Group, devices: int) -> Iterator[Object
     if volume.type is not None and volume.type not in MADE:
         text = f"{title}: volumes of type {volume.type} are not made."
         yield Objection(subject=volume.id, text=text, remedy=f"Choose one of {', '.join(MADE)}.")
-    if volume.mirrors and volume.type not in COPIED:
+    if (volume.mirrors or 0) < 0:
+        text = f"{title}: there cannot be {volume.mirrors} copies beside the first."
+        yield Objection(subject=volume.id, text=text, remedy="Leave the number out, or write one of at least 1.")
+    elif volume.mirrors and volume.type not in COPIED:
         text = f"{title}: it asks for copies, and only {' and '.join(COPIED)} have them."
         yield Objection(subject=volume.id, text=text, remedy="Give it one of these types.")
     yield from _about_spreading(volume, title, devices)
@@ -101,6 +108,13 @@ def _about_relations(volume: Volume, names: set[str], before: DeviceGraph) -> It
             continue  # what a thin snapshot was taken of may go; it has all it needs in the pool
         text = f"Volume {volume.group}/{volume.name} depends on {name}, which nobody wants."
         yield Objection(subject=volume.id, text=text, remedy=f"Want {name} too, or leave both out.")
+
+
+def _about_overflow(there: Layer | None) -> Iterator[Objection]:
+    """Object to putting something on a snapshot that ran full."""
+    if isinstance(there, Volume) and there.overflowed:
+        text = f"Volume {there.group}/{there.name} is a snapshot that ran full: nothing can be made on it."
+        yield Objection(subject=there.id, text=text, remedy="Want it no more, and then again once it is gone.")
 
 
 def _acceptable(name: str) -> bool:

@@ -82,6 +82,8 @@ def _group(group: Reported, seen: Survey) -> Iterator[Found]:
         extent_size=group.extent,
         uuid=group.uuid,
         missing=missing,
+        # LVM changes nothing about a group that is not whole, or not its to change.
+        unused=0 if missing or group.exported else sum(each.unused for each in group.physical),
         nodes=tuple(sorted(node.number for node in nodes.values() if node.number not in own)),
         state=State.ACTIVE if awake else State.INACTIVE,
         health=health,
@@ -108,6 +110,7 @@ def _volume(volume: Logical, group: Reported, prefix: str, nodes: dict[str, Bloc
         group=group.name,
         uuid=volume.uuid,
         extent=group.extent,
+        overflowed=volume.overflowed,
         state=State.ACTIVE if awake else State.INACTIVE,
         device=seen.device(node) if node is not None and not volume.type.endswith("-pool") else None,
         health=health,
@@ -117,6 +120,8 @@ def _volume(volume: Logical, group: Reported, prefix: str, nodes: dict[str, Bloc
 
 def _health(volume: Logical) -> tuple[Health, str]:
     redundant = volume.type == "mirror" or (volume.type.startswith("raid") and volume.type != "raid0")
+    if volume.overflowed:
+        return Health.FAILED, "it ran full, and nothing can be read of it any more"
     match volume.status:
         case "":
             if redundant and volume.synchronised is not None and volume.synchronised < 100:

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
 
 _FIELDS = {
     "vg": "vg_name,vg_uuid,vg_extent_size,vg_exported",
-    "pv": "pv_uuid,pv_major,pv_minor,pv_missing",
-    "lv": "lv_uuid,lv_name,lv_size,lv_role,lv_health_status,pool_lv,origin,sync_percent",
+    "pv": "pv_uuid,pv_major,pv_minor,pv_missing,dev_size,pv_size,pe_start,pv_mda_count,pv_mda_size",
+    "lv": "lv_uuid,lv_name,lv_size,lv_role,lv_health_status,lv_snapshot_invalid,pool_lv,origin,sync_percent",
     "seg": "lv_uuid,segtype,stripes,data_stripes",
     "pvseg": "pv_uuid",
 }
+
+INVALID = "snapshot invalid"
 
 
 class Physical(Data):
@@ -27,6 +29,8 @@ class Physical(Data):
     uuid: str
     number: str
     """Of its device; empty if that is missing."""
+    unused: int = 0
+    """Bytes of its device that would be in further extents, if it took all of it."""
 
 
 class Logical(Data):
@@ -42,6 +46,8 @@ class Logical(Data):
     origin: str | None = None
     status: str = ""
     """What LVM says of its health; empty if nothing."""
+    overflowed: bool = False
+    """Whether it is a snapshot whose store for copies ran full; only of one that is active it is known."""
     synchronised: float | None = None
     """Per cent, where there are copies."""
 
@@ -79,10 +85,8 @@ def _group(sections: Mapping[str, Sequence[Mapping[str, str]]]) -> Reported:
     segments: dict[str, Mapping[str, str]] = {}
     for segment in sections.get("seg", ()):
         segments.setdefault(segment["lv_uuid"], segment)
-    physical = tuple(
-        Physical(uuid=each["pv_uuid"], number="" if each["pv_missing"] else f"{each['pv_major']}:{each['pv_minor']}")
-        for each in sections.get("pv", ())
-    )
+    extent = next((int(each["vg_extent_size"]) for each in sections.get("vg", ())), 0)
+    physical = tuple(_physical(each, extent) for each in sections.get("pv", ()))
     logical = tuple(
         _logical(each, segments.get(each["lv_uuid"], {}))
         for each in sections.get("lv", ())
@@ -92,12 +96,31 @@ def _group(sections: Mapping[str, Sequence[Mapping[str, str]]]) -> Reported:
         return Reported(
             name=group["vg_name"],
             uuid=group["vg_uuid"],
-            extent=int(group["vg_extent_size"]),
+            extent=extent,
             exported=bool(group["vg_exported"]),
             physical=physical,
             logical=logical,
         )
     return Reported(physical=physical)
+
+
+def _physical(volume: Mapping[str, str], extent: int) -> Physical:
+    if volume["pv_missing"]:
+        return Physical(uuid=volume["pv_uuid"], number="")
+    number = f"{volume['pv_major']}:{volume['pv_minor']}"
+    return Physical(uuid=volume["pv_uuid"], number=number, unused=_unused(volume, extent) if extent else 0)
+
+
+def _unused(volume: Mapping[str, str], extent: int) -> int:
+    """Give what whole extents a device has room for beyond those of the physical volume on it.
+
+    They begin wherever whoever made it chose. A second copy of the metadata lies behind them; it is larger than the
+    first by less than what they are aligned to, and they do not begin before that.
+    """
+    said = ("dev_size", "pv_size", "pe_start", "pv_mda_count", "pv_mda_size")
+    device, used, start, copies, metadata = (int(volume[each] or 0) for each in said)
+    left = device - start - used - max(0, copies - 1) * (metadata + start)
+    return max(0, left // extent * extent)
 
 
 def _logical(volume: Mapping[str, str], segment: Mapping[str, str]) -> Logical:
@@ -120,5 +143,6 @@ def _logical(volume: Mapping[str, str], segment: Mapping[str, str]) -> Logical:
         pool=(volume["pool_lv"] or None) if kind == "thin" else None,
         origin=(volume["origin"].strip("[]") or None) if "snapshot" in volume["lv_role"].split(",") else None,
         status=volume["lv_health_status"],
+        overflowed=volume["lv_snapshot_invalid"] == INVALID,
         synchronised=float(volume["sync_percent"]) if volume["sync_percent"] else None,
     )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -8,6 +9,9 @@ from pre_nixos.backends import lvm
 from pre_nixos.backends.lvm import Group, Orphan, Volume
 from pre_nixos.backends.lvm.command import SETTINGS
 from pre_nixos.backends.lvm.report import read_report
+from pre_nixos.host.record import Recording
+from pre_nixos.host.replay import Replay
+from pre_nixos.host.survey import Memo
 from pre_nixos.model.draft import Wanted
 from pre_nixos.model.identity import assemble
 from pre_nixos.model.plan import Plan
@@ -23,6 +27,7 @@ from pre_nixos.plugin import (
     Replace,
     RequireBlank,
     RequireFree,
+    RequireSize,
     Rest,
     Run,
     Secret,
@@ -57,9 +62,57 @@ def test_probe(case: Path) -> None:
     assert found == expected
 
 
+def test_only_a_group_that_can_be_changed_has_room_to_take() -> None:
+    (case,) = (each for each in cases("lvm") if each.stem.startswith("partial"))
+    recorded = json.dumps(json.loads(case.read_text())["machine"])
+    grown = recorded.replace(f'dev_size\\":\\"{300 * MIB}', f'dev_size\\":\\"{400 * MIB}')
+    found = [each.layer for each in lvm.find(Memo(Replay(Recording.from_json(grown))))]
+    room = {each.name: each.unused // MIB for each in found if isinstance(each, Group)}
+    # One has lost a device, and one is exported; one is on an array and one on a volume, which have not grown.
+    assert room == {"lost": 0, "empty": 0, "onmd": 0, "inner": 0, "wide": 200, "outer": 100}
+
+
 @pytest.mark.parametrize("printed", ["", "no report", "{}", '{"report": []}'])
 def test_no_report_says_nothing(printed: str) -> None:
     assert list(read_report(printed)) == []
+
+
+@pytest.mark.parametrize(
+    ("device", "used", "start", "copies", "metadata", "extent", "unused"),
+    [
+        # As LVM 2.03.16 reported what `pvcreate` and `vgcreate` had made, with all kinds of arguments.
+        (52428800, 50331648, 1048576, 1, 1044480, EXTENT, 0),
+        (53663744, 51380224, 1048576, 2, 1044480, MIB, 0),  # --pvmetadatacopies 2
+        (54898688, 41943040, 6291456, 2, 5615616, EXTENT, 0),  # and --metadatasize 5M
+        (58603520, 41943040, 8388608, 2, 8271872, MIB, 0),  # and --dataalignment 8M
+        (62308352, 50331648, 6291456, 2, 5685248, EXTENT, 0),  # and --metadatasize 3500K --dataalignment 3M
+        (63543296, 62914560, 131072, 2, 104448, MIB, 0),  # and --metadatasize 100K --dataalignment 64K
+        (57368576, 46137344, 8388608, 1, 8384512, EXTENT, 0),  # --dataalignment 8M
+        (61073408, 52428800, 8388608, 1, 1044480, MIB, 0),  # --bootloaderareasize 7M
+        # The same after 40 MiB were added, and after pvresize.
+        (94371840, 50331648, 1048576, 1, 1044480, EXTENT, 40 * MIB),
+        (94371840, 92274688, 1048576, 1, 1044480, EXTENT, 0),
+        (95606784, 51380224, 1048576, 2, 1044480, MIB, 39 * MIB),
+        (95606784, 93323264, 1048576, 2, 1044480, MIB, 0),
+        (96841728, 41943040, 6291456, 2, 5615616, EXTENT, 32 * MIB),
+        (96841728, 83886080, 6291456, 2, 5615616, EXTENT, 0),
+        (100546560, 41943040, 8388608, 2, 8271872, MIB, 32 * MIB),
+        (100546560, 83886080, 8388608, 2, 8271872, MIB, 0),
+        # A device that has shrunk under it has nothing to give.
+        (40 * MIB, 50331648, 1048576, 1, 1044480, EXTENT, 0),
+    ],
+)
+def test_a_physical_volume_that_does_not_use_all_of_its_device(
+    device: int, used: int, start: int, copies: int, metadata: int, extent: int, unused: int
+) -> None:
+    said = {"dev_size": device, "pv_size": used, "pe_start": start, "pv_mda_count": copies, "pv_mda_size": metadata}
+    where = {"pv_uuid": UUID, "pv_major": "8", "pv_minor": "0", "pv_missing": ""}
+    physical = where | {field: str(value) for field, value in said.items()}
+    group = {"vg_name": "main", "vg_uuid": UUID, "vg_extent_size": str(extent), "vg_exported": ""}
+    (found,) = read_report(json.dumps({"report": [{"vg": [group], "pv": [physical]}]}))
+    assert [each.unused for each in found.physical] == [unused]
+    (lonely,) = read_report(json.dumps({"report": [{"pv": [physical]}]}))
+    assert not lonely.physical[0].unused
 
 
 def volume(name: str, size: Size | str = "8MiB", **more: Any) -> Volume:
@@ -94,7 +147,7 @@ def graph_of(group: Group, *volumes: Volume) -> DeviceGraph:
     return assemble([*disks, (group, (0, 1)), *((each, (2,)) for each in volumes)])
 
 
-def sized(name: str, size: str, **more: Any) -> Volume:
+def sized(name: str, size: Size | str, **more: Any) -> Volume:
     return volume(name, size, group="main", **more)
 
 
@@ -213,7 +266,8 @@ def test_volumes_come_go_and_grow_in_a_group_that_stays() -> None:
     assert action.steps[0] == RequireFree(target=old)
     assert action.steps[2] == Await(target=old, present=False)
     # Only what was added is cleared, however little that is.
-    assert action.steps[5] == Zero(target=grown, ranges=(Range(start=40 * MIB, length=8 * MIB),))
+    assert action.steps[4] == RequireSize(target=grown, size=40 * MIB)
+    assert action.steps[6] == Zero(target=grown, ranges=(Range(start=40 * MIB, length=8 * MIB),), added=True)
 
 
 @pytest.mark.parametrize(
@@ -223,6 +277,11 @@ def test_volumes_come_go_and_grow_in_a_group_that_stays() -> None:
             sized("a", "40MiB", type="linear", extent=EXTENT),
             sized("a", "20MiB"),
             "a: its size is 40 MiB, wanted 20 MiB, and shrinking would cut off data",
+        ),
+        (
+            sized("a", Exact(bytes=(40 << 30) + EXTENT), type="linear", extent=EXTENT),
+            sized("a", Exact(bytes=40 << 30)),
+            f"a: its size is {(40 << 30) + EXTENT} bytes, wanted {40 << 30} bytes, and shrinking would cut off data",
         ),
         (
             sized("a", "40MiB", type="raid1", mirrors=1, extent=EXTENT),
@@ -274,6 +333,11 @@ NOTHING = assemble([(Disk(id=f"disk:{letter}", serial=letter, size=1024 * MIB), 
             Group(name="main"),
             [sized("a", "8MiB", mirrors=1)],
             ["Volume main/a: it asks for copies, and only raid1 and raid10 have them."],
+        ),
+        (
+            Group(name="main"),
+            [sized("a", "8MiB", type="raid1", mirrors=-1)],
+            ["Volume main/a: there cannot be -1 copies beside the first."],
         ),
         *(
             (Group(name="main"), [sized("a", "8MiB", type=type_, stripes=stripes, mirrors=mirrors)], [said])
