@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ from pre_nixos.backends import dmcrypt, filesystems, gpt, mounts
 from pre_nixos.flow.documents import dump_plan
 from pre_nixos.lab.description import Lab, LabDisk
 from pre_nixos.model.step import RequireBlank, Zero
+from tests.integration import carrying
 
 if TYPE_CHECKING:
     from pre_nixos.lab.guest import Guest
@@ -20,6 +22,7 @@ MIB = 1 << 20
 FIRST, SECOND = "correct horse battery", "staple\udcff\n"
 """The second is no text, and ends with what a passphrase would lose."""
 SECRETS = {"prompt:Passphrase": FIRST, "keyfile:/run/second": SECOND}
+carry_out = partial(carrying.carry_out, secrets=SECRETS)
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +36,7 @@ def layout(
     label: str = "luks",
     keys: tuple[str, ...] = ("prompt:Passphrase",),
     pbkdf: str = "pbkdf2",
+    iterations: int = 1000,
     discards: bool | None = None,
     unqueued: bool | None = None,
 ) -> pn.Wanted:
@@ -44,7 +48,7 @@ def layout(
         mapper="crypt root",
         label=label,
         pbkdf=pbkdf,
-        pbkdf_iterations=1000 if pbkdf == "pbkdf2" else 4,
+        pbkdf_iterations=iterations if pbkdf == "pbkdf2" else 4,
         pbkdf_memory=None if pbkdf == "pbkdf2" else 32,
         sector_size=4096,
         keys=keys,
@@ -55,15 +59,6 @@ def layout(
     root = draft.add(filesystems.Filesystem(type="ext4", label="root"), on=[opened])
     draft.add(mounts.Mount(at="/"), on=[root])
     return draft.wanted()
-
-
-def carry_out(guest: Guest, wanted: pn.Wanted, secrets: dict[str, str] = SECRETS) -> pn.Report:
-    plan = pn.schedule(pn.probe(guest.host), wanted)
-    assert not plan.objections
-    report = pn.apply(plan, consent=plan.digest, host=guest.host, secrets=secrets)
-    assert not pn.verify(wanted, guest.host)
-    assert not pn.schedule(pn.probe(guest.host), wanted).actions
-    return report
 
 
 def test_without_its_secret_nothing_begins(guest: Guest) -> None:
@@ -104,6 +99,20 @@ def test_closed_it_is_opened_and_no_more(guest: Guest) -> None:
     assert guest.run(["cat", "/mnt/file"]).stdout == "kept\n"
 
 
+def test_open_under_another_name_it_is_mounted_all_the_same(guest: Guest) -> None:
+    guest.script("umount /mnt; cryptsetup close 'crypt root'; udevadm settle")
+    guest.run(["cryptsetup", "open", "--key-file", "-", guest.node("a") + "1", "luks-rescued"], stdin=FIRST)
+    guest.script("udevadm settle")
+    wanted = layout(pn.probe(guest.host))
+    using = {pn.Verb.ACTIVATE}
+    plan = pn.schedule(pn.probe(guest.host), wanted, only=using)
+    pn.apply(plan, consent=plan.digest, host=guest.host)
+    assert guest.run(["cat", "/mnt/file"]).stdout == "kept\n"
+    assert guest.run(["ls", "/dev/mapper"]).stdout.split() == ["control", "luks-rescued"]
+    carry_out(guest, wanted)
+    assert guest.run(["ls", "/dev/mapper"]).stdout.splitlines() == ["control", r"crypt\x20root"]
+
+
 def test_another_label_and_another_key_keep_everything(guest: Guest) -> None:
     wanted = layout(pn.probe(guest.host), label="new label", keys=tuple(SECRETS))
     plan = pn.schedule(pn.probe(guest.host), wanted)
@@ -136,6 +145,17 @@ def test_how_it_is_open_and_its_key_is_kept_changes_while_it_is_in_use(guest: Gu
         table = guest.run(["dmsetup", "table", "crypt root"]).stdout.split()
         assert [each in table for each in options] == [discards, unqueued, unqueued]
     assert guest.run(["cat", "/mnt/file"]).stdout == "kept\n"
+
+
+def test_another_cost_of_trying_a_key_is_said_and_set(guest: Guest) -> None:
+    machine = pn.probe(guest.host)
+    wanted = layout(machine, label="new label", keys=tuple(SECRETS), iterations=1200, discards=False, unqueued=False)
+    assert [each.text for each in pn.verify(wanted, guest.host)] == [
+        "is not as wanted: pbkdf_iterations is 1000, wanted 1200"
+    ]
+    carry_out(guest, wanted)
+    guest.run(["cryptsetup", "open", "--test-passphrase", "--key-file", "-", "/dev/sda1"], stdin=FIRST)
+    guest.script("grep -q kept /mnt/file")
 
 
 def test_another_cipher_would_lose_it_and_needs_its_own_consent(guest: Guest) -> None:

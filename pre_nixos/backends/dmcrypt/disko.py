@@ -11,7 +11,7 @@ from pre_nixos.backends.dmcrypt.kinds import Luks, Plain
 from pre_nixos.plugin import for_kind, for_type, hooks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pre_nixos.plugin import Fragment, Handle, Sheet
 
@@ -28,6 +28,8 @@ NUMBERS = {
     "--pbkdf-parallel": "pbkdf_parallel",
 }
 """Arguments that are fields: what can be is compared with what is there."""
+FLAGS = ("fallbackToPassword", "preLVM", "tryEmptyPassphrase")
+"""Settings for the system that opens it at boot."""
 DISCARDS = "--allow-discards"
 UNQUEUED = ("--perf-no_read_workqueue", "--perf-no_write_workqueue")
 
@@ -35,13 +37,12 @@ UNQUEUED = ("--perf-no_read_workqueue", "--perf-no_write_workqueue")
 @for_type(hooks.from_disko, "luks")
 def read_luks(content: Fragment, on: Sequence[Handle]) -> None:
     """Read a volume, where its keys are to come from, and what is in it."""
-    content.ignore("initrdUnlock")
     name = content.text("name", needed=True)
     settings = content.child("settings")
     keys = _keys(content, settings, name or content.path)
     discards, unqueued = _said(settings, "allowDiscards"), _said(settings, "bypassWorkqueues")
-    if settings is not None:
-        settings.pass_over()  # the others are for the system that opens it at boot
+    at_boot = tuple(_at_boot(settings)) if settings is not None else ()
+    not_told = settings.pass_over() if settings is not None else ()
     fields, arguments = _format_arguments(content)
     opening = list(content.words("extraOpenArgs"))
     discards = discards or (True if DISCARDS in opening else discards)
@@ -62,6 +63,9 @@ def read_luks(content: Fragment, on: Sequence[Handle]) -> None:
             allow_discards=discards,
             bypass_workqueues=unqueued,
             open_arguments=harmless(tuple(opening), OPENING),
+            initrd=content.flag("initrdUnlock", default=True),
+            at_boot=at_boot,
+            not_told=tuple(not_told),
             **fields,  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - each was read as what its field is
         )
     content.content(handle)
@@ -70,6 +74,18 @@ def read_luks(content: Fragment, on: Sequence[Handle]) -> None:
 def _said(settings: Fragment | None, key: str) -> bool | None:
     """Give what is said about how it is to be open, if anything is."""
     return settings.flag(key) if settings is not None and settings.has(key) else None
+
+
+def _at_boot(settings: Fragment) -> Iterator[tuple[str, bool | int | tuple[str, ...]]]:
+    """Give what is for the system that opens it at boot."""
+    for key in FLAGS:
+        if settings.has(key):
+            yield key, settings.flag(key)
+    seconds, options = settings.number("keyFileTimeout"), settings.texts("crypttabExtraOpts")
+    if seconds is not None:
+        yield "keyFileTimeout", seconds
+    if options is not None:
+        yield "crypttabExtraOpts", options
 
 
 def _keys(content: Fragment, settings: Fragment | None, name: str) -> tuple[str, ...]:
@@ -138,11 +154,12 @@ def write_luks(layer: Luks, sheet: Sheet) -> Mapping[str, object]:
     """Write a volume; where its keys come from as Disko says it, if it has words for that."""
     if layer.mapper is None:
         return {}  # nobody knows what it would be opened as
-    settings = {
+    settings: dict[str, object] = {
         key: said
         for key, said in (("allowDiscards", layer.allow_discards), ("bypassWorkqueues", layer.bypass_workqueues))
         if said is not None
     }
+    settings |= {key: list(said) if isinstance(said, tuple) else said for key, said in layer.at_boot}
     keys, key_file = _written_keys(layer)
     arguments: list[str] = []
     own: dict[str, object] = {}
@@ -162,6 +179,10 @@ def write_luks(layer: Luks, sheet: Sheet) -> Mapping[str, object]:
         found["extraFormatArgs"] = arguments
     if layer.open_arguments:
         found["extraOpenArgs"] = list(layer.open_arguments)
+    for each in layer.not_told:
+        sheet.omits(layer, f"the setting {each}")
+    if not layer.initrd:
+        found["initrdUnlock"] = False
     return {**found, **sheet.content(layer)}
 
 

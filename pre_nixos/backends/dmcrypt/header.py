@@ -21,6 +21,8 @@ JSON_LENGTH = 12 * 1024
 MAGIC = b"LUKS\xba\xbe"
 IN_USE = 0x00AC71F3
 """How LUKS1 marks a slot that holds a key."""
+SLOTS = range(208, 208 + 8 * 48, 48)
+"""Where LUKS1 has its slots."""
 
 
 class Header(Data):
@@ -33,6 +35,10 @@ class Header(Data):
     pbkdf: str | None = None
     """Of the first slot, which is the one made first."""
     slots: int = 0
+    iterations: int = 0
+    """Of the first slot as well, like what follows; LUKS1 is not asked, for nothing could change it."""
+    memory: int = 0
+    threads: int = 0
     start: int = 0
     """Where the data begins, if it goes on to the end of the device; 0 if that is not known."""
 
@@ -50,7 +56,7 @@ def read_header(reader: Reader, number: str) -> Header:
 def first_version(data: bytes) -> Header:
     """Take a header of LUKS1 apart."""
     cipher = "-".join(data[at : at + 32].rstrip(b"\0").decode("ascii", "replace") for at in (8, 40))
-    slots = sum(int.from_bytes(data[at : at + 4], "big") == IN_USE for at in range(208, 208 + 8 * 48, 48))
+    slots = sum(int.from_bytes(data[at : at + 4], "big") == IN_USE for at in SLOTS)
     key_size = int.from_bytes(data[108:112], "big") * 8
     return Header(cipher=cipher, key_size=key_size, sector_size=512, pbkdf="pbkdf2", slots=slots)
 
@@ -71,6 +77,14 @@ def second_version(data: bytes) -> Header:
         first: Mapping[str, Any] = slots[min(slots, key=int)]
         # With checksums of the data a part of the key is for these.
         key_size = None if "integrity" in segment else first["key_size"] * 8
-        return msgspec.structs.replace(basics, key_size=key_size, pbkdf=first["kdf"]["type"])
-    except (msgspec.DecodeError, LookupError, TypeError, ValueError, AttributeError, StopIteration):
+        kdf: Mapping[str, Any] = first["kdf"]
+        return msgspec.structs.replace(
+            basics,
+            key_size=key_size,
+            pbkdf=kdf["type"],
+            iterations=int(kdf.get("time", kdf.get("iterations", 0))),
+            memory=int(kdf.get("memory", 0)),
+            threads=int(kdf.get("cpus", 0)),
+        )
+    except (msgspec.DecodeError, RecursionError, LookupError, TypeError, ValueError, AttributeError, StopIteration):
         return Header()

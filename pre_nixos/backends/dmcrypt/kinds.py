@@ -10,7 +10,7 @@ from pre_nixos.backends.devicemapper import mangled
 from pre_nixos.plugin import MIB, Fact, How, Layer, Mismatch, Passing, Run, Secret, State, human
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pre_nixos.plugin import DeviceGraph, Node, Step
 
@@ -44,9 +44,9 @@ class Luks(Layer, tag="luks"):
     pbkdf_iterations: How[int | None] = None
     """The cost of trying one, instead of having it measured."""
     pbkdf_memory: How[int | None] = None
-    """KiB that trying one takes."""
+    """KiB that trying one takes at the most: a machine with little memory makes it less."""
     pbkdf_parallel: How[int | None] = None
-    """Threads that trying one takes."""
+    """Threads that trying one takes at the most: a machine with few processors makes it less."""
     arguments: How[tuple[str, ...]] = ()
     """Further arguments for the program that makes it."""
     allow_discards: bool | None = None
@@ -55,8 +55,19 @@ class Luks(Layer, tag="luks"):
     """Whether reads and writes are encrypted at once instead of in a queue, which suits fast disks."""
     open_arguments: How[tuple[str, ...]] = ()
     """Further arguments for opening it."""
+    initrd: How[bool] = True
+    """Whether the booted system's initrd is to open it."""
+    at_boot: How[tuple[tuple[str, bool | int | tuple[str, ...]], ...]] = ()
+    """How else it is to: options of `boot.initrd.luks.devices` of NixOS, by name."""
+    not_told: How[tuple[str, ...]] = ()
+    """Names of such options that were asked for and are not kept."""
     slots: Fact[int] = 0
     """How many keys open it; 0 if that could not be read."""
+    iterations: Fact[int] = 0
+    """What trying a passphrase on its first key costs; 0 where that is not known, or where it knows no such measure."""
+    memory: Fact[int] = 0
+    """KiB that it takes."""
+    threads: Fact[int] = 0
     unused: Fact[int] = 0
     """Bytes of its device that it does not use while it is open, because that has grown since."""
     orphan: Fact[bool] = False
@@ -79,6 +90,10 @@ class Luks(Layer, tag="luks"):
         opened = f", open as {self.mapper}" if self.mapper else ""
         return f"LUKS{self.version or ''}{label}{opened}"
 
+    def unfit(self, below: Sequence[Layer]) -> str:
+        """One that is made has its header on its device."""
+        return "" if len(below) == 1 else "a volume is on one device: add one for each"
+
     def explains(self) -> frozenset[str]:
         """Its header."""
         return frozenset() if self.orphan else frozenset({SIGNATURE})
@@ -99,6 +114,10 @@ class Luks(Layer, tag="luks"):
         """The name it is open under."""
         return {"dm/name": mangled(self.mapper)} if self.mapper else {"dm/uuid": "*"}
 
+    def found_at(self) -> str:
+        """By the name it is open under."""
+        return f"/dev/mapper/{mangled(self.mapper)}" if self.mapper else ""
+
     def usable(self, below: Sequence[int]) -> int:
         """What the larger kind of header leaves."""
         return max(0, below[0] - DATA_OFFSET) if below else 0
@@ -117,9 +136,20 @@ class Luks(Layer, tag="luks"):
         ]
         if 0 < there.slots < len(self.keys):
             found.append(Mismatch(field="keys", there=str(there.slots), wanted=str(len(self.keys))))
+        found += self._costs(there)
         if there.unused and self.keys:  # without a key nobody can do anything about it
             found.append(Mismatch(field="unused", there=human(there.unused), wanted="nothing"))
         return tuple(found)
+
+    def _costs(self, there: Self) -> Iterator[Mismatch]:
+        """Iterations are what was asked for; of the rest the machine that made it may have taken less."""
+        for field, now, wanted, is_limit in (
+            ("pbkdf_iterations", there.iterations, self.pbkdf_iterations, False),
+            ("pbkdf_memory", there.memory, self.pbkdf_memory, True),
+            ("pbkdf_parallel", there.threads, self.pbkdf_parallel, True),
+        ):
+            if wanted is not None and now and (now > wanted if is_limit else now != wanted):
+                yield Mismatch(field=field, there=str(now), wanted=f"at most {wanted}" if is_limit else str(wanted))
 
     def rehearsed(self) -> Self:
         """It gets a key that is made up, and is opened, which it need not have been."""
@@ -182,9 +212,17 @@ class Plain(Layer, tag="crypt-plain"):
         """The name it is open under."""
         return frozenset({f"mapper:{self.mapper}"} if self.mapper else ())
 
+    def unfit(self, below: Sequence[Layer]) -> str:
+        """It maps one device."""
+        return "" if len(below) == 1 else "a mapping is on one device: add one for each"
+
     def mark(self) -> Mapping[str, str]:
         """The name it is open under."""
         return {"dm/name": mangled(self.mapper)} if self.mapper else {"dm/uuid": "*"}
+
+    def found_at(self) -> str:
+        """By the name it is open under."""
+        return f"/dev/mapper/{mangled(self.mapper)}" if self.mapper else ""
 
     def mismatches(  # pyright: ignore[reportIncompatibleMethodOverride] - Self is the same class in both
         self, there: Self

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from pre_nixos.backends.dmcrypt.activate import options
 from pre_nixos.backends.dmcrypt.format import PATIENCE, adding, cost
 from pre_nixos.backends.dmcrypt.kinds import Luks, Plain, resizing
-from pre_nixos.plugin import Action, Await, Node, Replace, Run, Secret, Verb, for_kind, hooks
+from pre_nixos.plugin import Action, Await, Node, Replace, Run, Secret, Verb, for_kind, growth, hooks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,14 +22,14 @@ if TYPE_CHECKING:
 
 HOW_OPEN = frozenset({"allow_discards", "bypass_workqueues"})
 IN_PLACE = frozenset({"mapper", "label", "keys", "unused", *HOW_OPEN})
-SECOND_VERSION = frozenset({"label", "pbkdf"})
+COST = frozenset({"pbkdf", "pbkdf_iterations", "pbkdf_memory", "pbkdf_parallel"})
+SECOND_VERSION = frozenset({"label", *COST})
 """What the first version has not, or only one of."""
 
 
 @for_kind(hooks.modify, Luks)
 def change(old: Luks, new: Luks, before: DeviceGraph, after: DeviceGraph) -> Sequence[Action] | Replace:
     """Change what can be changed while everything in it stays; for anything else it would be made anew."""
-    del before
     mismatches = new.mismatches(old)
     fields = {each.field for each in mismatches}
     if not fields or not fields <= IN_PLACE | SECOND_VERSION or (fields & SECOND_VERSION and old.version != "2"):
@@ -39,9 +41,15 @@ def change(old: Luks, new: Luks, before: DeviceGraph, after: DeviceGraph) -> Seq
         # The subsystem goes with the label in one order, and nobody said anything of it.
         steps.append(Run(argv=("cryptsetup", "config", "--batch-mode", "--label", new.label or "", node)))
         said.append(f"label it {new.label}")
-    if "pbkdf" in fields:
-        steps.append(_converting(new, node))
-        said.append(f"protect its first key with {new.pbkdf}")
+    if fields & COST:
+        steps.append(_converting(old, new, node))
+        how = [new.pbkdf] if "pbkdf" in fields else []
+        how += [
+            f"{each.field.removeprefix('pbkdf_')} {each.wanted}"
+            for each in mismatches
+            if each.field in COST - {"pbkdf"}
+        ]
+        said.append(f"protect its first key with {', '.join(filter(None, how))}")
     if "keys" in fields:
         steps += [adding(new, new.keys[0], each, node) for each in new.keys[old.slots :]]
         said.append(f"give it {len(new.keys) - old.slots} more of its {len(new.keys)} keys")
@@ -52,7 +60,7 @@ def change(old: Luks, new: Luks, before: DeviceGraph, after: DeviceGraph) -> Seq
         steps.append(_refreshing(old, new))
         said += [_now(each, getattr(new, each)) for each in sorted(fields & HOW_OPEN)]
     if "unused" in fields:
-        steps.append(resizing(new))
+        steps += [resizing(new), *growth(new.id, before, after)]
         said.append("grow it to all of its device")
     on = after.called(after.devices(new)[0])
     summary = f"change LUKS{old.version or ''} on {on}: {', '.join(said)}"
@@ -75,9 +83,10 @@ def _refreshing(old: Luks, new: Luks) -> Run:
     return Run(argv=argv, stdin=Secret(reference=(new.keys or ("",))[0]))
 
 
-def _converting(new: Luks, node: Node) -> Run:
+def _converting(old: Luks, new: Luks, node: Node) -> Run:
     """Have the slot of the first key made anew in another way; the key stays what it is."""
-    argv = ("cryptsetup", "luksConvertKey", "--batch-mode", *cost(new), "--key-file", "-")
+    way = cost(msgspec.structs.replace(new, pbkdf=new.pbkdf or old.pbkdf))
+    argv = ("cryptsetup", "luksConvertKey", "--batch-mode", *way, "--key-file", "-")
     return Run(argv=(*argv, node), stdin=Secret(reference=(new.keys or ("",))[0]), timeout=PATIENCE)
 
 

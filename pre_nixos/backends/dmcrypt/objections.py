@@ -31,8 +31,7 @@ def object_to(plan: Plan) -> Iterable[Objection]:
         verbs = {each.verb for each in acting.get(layer.id, ())}
         if verbs & {Verb.FORMAT, Verb.ACTIVATE, Verb.MODIFY}:
             keyed = any(_takes_a_key(each) for each in acting[layer.id])
-            opens = bool(verbs & {Verb.FORMAT, Verb.ACTIVATE})
-            for text, remedy in _of_every_volume(layer, keyed=keyed, opens=opens):
+            for text, remedy in _of_every_volume(layer, verbs, keyed=keyed):
                 yield Objection(subject=layer.id, text=f"{_called(layer, plan)}: {text}.", remedy=remedy)
         if Verb.FORMAT in verbs:
             for text, remedy in _of_a_new_one(layer, plan):
@@ -45,9 +44,12 @@ def object_to(plan: Plan) -> Iterable[Objection]:
 
 @implements(hooks.objections)
 def refuse_arguments(plan: Plan) -> Iterable[Objection]:
-    """Refuse further arguments that lead to anything but the device of the volume, whatever is to be done with it."""
+    """Refuse further arguments that lead to anything but the device of the volume, whatever is to become of it."""
+    makes, opens = not plan.is_harmless, Verb.ACTIVATE in plan.only
     for layer in plan.wanted.graph.of(Luks):
-        for fault in (*faults(layer.arguments, MAKING), *faults(layer.open_arguments, OPENING)):
+        found = [*(faults(layer.arguments, MAKING) if makes else ())]
+        found += faults(layer.open_arguments, OPENING) if opens else ()
+        for fault in found:
             yield Objection(subject=layer.id, text=f"{_called(layer, plan)}: {fault}.", remedy=REMEDY)
 
 
@@ -64,7 +66,8 @@ def _called(layer: Luks, plan: Plan) -> str:
     return f"{layer.describe()} on {plan.wanted.graph.called(plan.wanted.graph.under(layer)[0])}"
 
 
-def _of_every_volume(layer: Luks, *, keyed: bool, opens: bool) -> Iterator[tuple[str, str]]:
+def _of_every_volume(layer: Luks, verbs: set[Verb], *, keyed: bool) -> Iterator[tuple[str, str]]:
+    opens = bool(verbs & {Verb.FORMAT, Verb.ACTIVATE})
     if keyed and not layer.keys:
         what = "opened" if opens else "changed"
         yield f"it has no key to be {what} with", "Name where one is to come from, such as `prompt:` or `file:/path`."
@@ -74,7 +77,7 @@ def _of_every_volume(layer: Luks, *, keyed: bool, opens: bool) -> Iterator[tuple
             yield "it has no name to be opened under", "Give it one."
     else:
         yield from _about_the_name(name)
-    label = layer.label or ""
+    label = layer.label or "" if verbs & {Verb.FORMAT, Verb.MODIFY} else ""
     if len(label.encode("utf-8", "surrogatepass")) > LONGEST_LABEL:
         yield f"the label {label!r} is longer than the {LONGEST_LABEL} bytes there are for it", "Choose a shorter one."
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from pre_nixos.plugin import BlockNode, Reader, Signature, Survey
 
+_SAID_BY_HEADER = ("cipher", "key_size", "sector_size", "pbkdf", "slots", "iterations", "memory", "threads")
 _UUID = re.compile(r"CRYPT-(?P<type>LUKS[12]|PLAIN)-(?:(?P<uuid>[0-9a-f]{32})-)?.*", re.DOTALL)
 
 
@@ -108,7 +109,7 @@ def _volume(signature: Signature, said: Header) -> Luks:
 
 
 def _of_header(said: Header) -> dict[str, Any]:
-    return {field: getattr(said, field) for field in ("cipher", "key_size", "sector_size", "pbkdf", "slots")}
+    return {field: getattr(said, field) for field in _SAID_BY_HEADER}
 
 
 def _open_volume(each: _Open, header: Signature | None, said: Header, seen: Survey) -> Luks:

@@ -293,6 +293,34 @@ def test_another_way_to_keep_its_first_key_is_no_reason_to_lose_anything() -> No
     assert action.steps == (Run(argv=argv, stdin=Secret(reference="env:A"), timeout=600),)
 
 
+@pytest.mark.parametrize(
+    ("wanted", "how", "said"),
+    [
+        (Luks(pbkdf_iterations=4), (), None),
+        (Luks(pbkdf_iterations=9), ("--pbkdf-force-iterations", "9"), "iterations 9"),
+        (Luks(pbkdf_memory=65536, pbkdf_parallel=4), (), None),
+        (Luks(pbkdf_memory=1 << 20), (), None),  # a machine with little memory takes less by itself
+        (Luks(pbkdf_memory=32768), ("--pbkdf-memory", "32768"), "memory at most 32768"),
+        (Luks(pbkdf_parallel=1), ("--pbkdf-parallel", "1"), "parallel at most 1"),
+    ],
+)
+def test_what_trying_a_passphrase_costs_is_compared_and_changed(
+    wanted: Luks, how: tuple[str, ...], said: str | None
+) -> None:
+    there = msgspec.structs.replace(THERE, iterations=4, memory=65536, threads=4)
+    wanted = msgspec.structs.replace(wanted, keys=("env:A",))
+    if said is None:
+        assert not wanted.mismatches(there)
+        return
+    action = changed(there, wanted)
+    assert isinstance(action, Action)
+    assert action.summary == f"change LUKS2 on disk A: protect its first key with {said}"
+    way = ("cryptsetup", "luksConvertKey", "--batch-mode", "--pbkdf", "argon2id", *how)
+    step = Run(argv=(*way, "--key-file", "-", DISK), stdin=Secret(reference="env:A"), timeout=600)
+    assert action.steps == (step,)
+    assert not wanted.mismatches(Luks(version="1", pbkdf="pbkdf2", slots=1)), "of LUKS1 nothing is known"
+
+
 def test_a_change_that_takes_a_key_is_objected_to_where_none_is_named() -> None:
     wanted = Luks(mapper="crypt", allow_discards=True)
     action = changed(msgspec.structs.replace(THERE, allow_discards=False), wanted)
