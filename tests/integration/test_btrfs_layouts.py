@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ import pre_nixos as pn
 from pre_nixos.backends import btrfs, dmcrypt, filesystems, gpt, mounts
 from pre_nixos.lab.description import Lab, LabDisk
 from pre_nixos.model.layer import State
+from tests.integration import carrying
 
 if TYPE_CHECKING:
     from pre_nixos.lab.guest import Guest
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 MIB = 1 << 20
 SECRETS = {"prompt:Passphrase": "correct horse battery"}
+carry_out = partial(carrying.carry_out, secrets=SECRETS)
 PLACES = {"root": "/", "home": "/home", "nix": "/nix", "persist": "/persist", "var/log": "/var/log"}
 OPTIONS = ("compress=zstd", "noatime")
 
@@ -45,15 +48,6 @@ def impermanent(machine: pn.Machine, **more: str) -> pn.Wanted:
     draft.add(btrfs.Subvolume(name="root-blank", origin="root", read_only=True), on=[pool])
     draft.add(mounts.Mount(at="/boot", options=("umask=0077",)), on=[boot])
     return draft.wanted()
-
-
-def carry_out(guest: Guest, wanted: pn.Wanted) -> pn.Report:
-    plan = pn.schedule(pn.probe(guest.host), wanted)
-    assert not plan.objections
-    report = pn.apply(plan, consent=plan.digest, host=guest.host, secrets=SECRETS)
-    assert not pn.verify(wanted, guest.host)
-    assert not pn.schedule(pn.probe(guest.host), wanted).actions
-    return report
 
 
 def found(guest: Guest) -> dict[str, bool | None]:

@@ -10,6 +10,7 @@ import pre_nixos as pn
 from pre_nixos.backends import btrfs, dmcrypt, filesystems, gpt, mounts, swap
 from pre_nixos.lab.description import Lab, LabDisk
 from pre_nixos.plugin import State
+from tests.integration.carrying import carry_out
 
 if TYPE_CHECKING:
     from pre_nixos.lab.guest import Guest
@@ -54,15 +55,6 @@ def layout(
     return draft.wanted()
 
 
-def carry_out(guest: Guest, wanted: pn.Wanted) -> pn.Report:
-    plan = pn.schedule(pn.probe(guest.host), wanted)
-    assert not plan.objections
-    report = pn.apply(plan, consent=plan.digest, host=guest.host)
-    assert not pn.verify(wanted, guest.host)
-    assert not pn.schedule(pn.probe(guest.host), wanted).actions
-    return report
-
-
 def test_everything_is_in_use_and_not_again(guest: Guest) -> None:
     carry_out(guest, layout(pn.probe(guest.host)))
     guest.script("mkdir -p /mnt/srv/data; echo seen > /mnt/srv/data/file")
@@ -80,6 +72,15 @@ def test_options_change_in_place(guest: Guest) -> None:
     carry_out(guest, wanted)
     assert guest.run(["cat", "/mnt/tmp/file"]).stdout == "kept\n"
     assert "size=2048k" in guest.run(["grep", " /mnt/tmp ", "/proc/mounts"]).stdout
+
+
+def test_a_mode_that_somebody_changed_is_said_and_given_back(guest: Guest) -> None:
+    wanted = layout(pn.probe(guest.host), tmp=("size=2M", "nosuid"), root=("noatime",))
+    guest.script("chmod 755 /mnt/tmp")
+    assert [each.text for each in pn.verify(wanted, guest.host)] == ["is not as wanted: mode is 0755, wanted 1777"]
+    carry_out(guest, wanted)
+    assert guest.run(["stat", "-c", "%a", "/mnt/tmp"]).stdout == "1777\n"
+    assert guest.run(["cat", "/mnt/tmp/file"]).stdout == "kept\n"
 
 
 def swaps(guest: Guest) -> dict[str, tuple[str, str]]:

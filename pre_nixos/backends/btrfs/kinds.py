@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pre_nixos.backends.arguments import Tool
+from pre_nixos.backends.mounts import Mount
 from pre_nixos.plugin import Fact, Grow, How, Layer, Mismatch, Name, Node, human
 
 if TYPE_CHECKING:
@@ -59,6 +60,10 @@ class Btrfs(Layer, tag="btrfs"):
     def explains(self) -> frozenset[str]:
         """Its own signature, on every device."""
         return frozenset({SIGNATURE})
+
+    def found_at(self) -> str:
+        """By its UUID."""
+        return f"/dev/disk/by-uuid/{self.uuid}" if self.uuid else ""
 
     def mounted_as(self) -> tuple[str, tuple[str, ...]]:
         """Mounted as a whole, it is seen from the top, whatever subvolume it would show otherwise."""
@@ -113,6 +118,11 @@ class Subvolume(Layer, tag="btrfs.subvolume"):
                 raise ValueError(f"a subvolume's {field} must be a path below the top, and {path!r} is not")
             msgspec.structs.force_setattr(self, field, "/".join(words))
 
+    def seen_from(self, root: str) -> Self:
+        """That it can be written to goes without saying."""
+        del root
+        return msgspec.structs.replace(self, read_only=self.read_only or None)
+
     def describe(self) -> str:
         """Its path, and whether it can be written to."""
         return f"subvolume {self.name}" + (" (read-only)" if self.read_only else "")
@@ -126,9 +136,37 @@ class Subvolume(Layer, tag="btrfs.subvolume"):
         """What it was made of need not be there any more."""
         return msgspec.structs.replace(self, read_only=None)
 
+    def is_emptied(self, graph: DeviceGraph) -> bool:
+        """Whether it is a root with an empty snapshot to go back to at every boot."""
+        return blank_of(self, graph) is not None
+
+    def losing(self, graph: DeviceGraph, there: DeviceGraph) -> Sequence[str]:
+        """Say which subvolumes go with a root that is emptied, though nobody spoke of them."""
+        from pre_nixos.backends.btrfs.emptied import unspoken  # which is about roots, and those are subvolumes
+
+        return unspoken(self, graph, there)
+
     def mounted_as(self) -> tuple[str, tuple[str, ...]]:
         """Every subvolume is mounted by its path."""
         return "btrfs", (f"subvol=/{self.name}",)
+
+
+def blank_of(root: Subvolume, graph: DeviceGraph) -> Subvolume | None:
+    """Give the empty snapshot that a system's root is put back to at boot.
+
+    It is read-only, made of that subvolume and mounted nowhere: nobody has such a one for anything else.
+    """
+    if not any(isinstance(each, Mount) and each.at == "/" and each.directory is None for each in _uses(root, graph)):
+        return None
+    for pool in graph.under(root):
+        for each in graph.parts_of_kind(pool, Subvolume):
+            if each.origin == root.name and each.read_only and not _uses(each, graph):
+                return each
+    return None
+
+
+def _uses(layer: Layer, graph: DeviceGraph) -> Sequence[Layer]:
+    return [graph[each] for each in graph.standing_on(layer.id)]
 
 
 def in_order(subvolumes: Sequence[Subvolume]) -> Sequence[Subvolume]:
@@ -152,4 +190,4 @@ def _needs(subvolume: Subvolume, names: set[str]) -> set[str]:
     return needed & names
 
 
-__all__ = ["OPTIONS", "SIGNATURE", "Btrfs", "Subvolume", "in_order"]
+__all__ = ["OPTIONS", "SIGNATURE", "Btrfs", "Subvolume", "blank_of", "in_order"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pre_nixos.backends.arguments import REMEDY, faults
+from pre_nixos.backends.btrfs import emptied
 from pre_nixos.backends.btrfs.kinds import OPTIONS, Btrfs, Subvolume
 from pre_nixos.plugin import MIB, Objection, Plan, hooks, human, implements
 
@@ -32,6 +33,8 @@ SMALLEST = 128 * MIB
 @implements(hooks.objections)
 def object_to(plan: Plan) -> Iterable[Objection]:
     """Object to filesystems and subvolumes that are to be made and cannot be, or not so."""
+    if plan.is_harmless:
+        return
     graph = plan.wanted.graph
     for layer in graph.of(Btrfs):
         for fault in faults(layer.arguments, OPTIONS):
@@ -39,14 +42,23 @@ def object_to(plan: Plan) -> Iterable[Objection]:
         if _comes(layer.id, plan):
             for text, remedy in _about(layer, plan):
                 yield Objection(subject=layer.id, text=f"{layer.describe()}: {text}.", remedy=remedy)
-        parts = graph.parts_of_kind(layer, Subvolume)
-        there = plan.before.get(layer.id)
-        names = {each.name for each in parts}
-        names |= {each.name for each in plan.before.parts_of_kind(there, Subvolume)} if there else set()
-        for part in parts:
-            if _comes(part.id, plan):
-                for text, remedy in _about_part(part, names):
-                    yield Objection(subject=part.id, text=f"{part.title}: {text}.", remedy=remedy)
+        yield from _about_parts(layer, plan)
+
+
+def _about_parts(layer: Btrfs, plan: Plan) -> Iterator[Objection]:
+    parts = plan.wanted.graph.parts_of_kind(layer, Subvolume)
+    there = plan.before.get(layer.id)
+    names = {each.name for each in parts}
+    names |= {each.name for each in plan.before.parts_of_kind(there, Subvolume)} if there else set()
+    for part in parts:
+        if _comes(part.id, plan):
+            for text, remedy in _about_part(part, names):
+                yield Objection(subject=part.id, text=f"{part.title}: {text}.", remedy=remedy)
+        for lost, why in emptied.lost_with(part, plan.wanted.graph):
+            # What is there already may be in other hands: then it is refused only where NixOS is told of it.
+            if _comes(lost.id, plan) or _comes(part.id, plan):
+                remedy = f"{emptied.REMEDY[0].upper()}{emptied.REMEDY[1:]}."
+                yield Objection(subject=lost.id, text=f"{lost.title}: it {why}.", remedy=remedy)
 
 
 def _comes(id_: str, plan: Plan) -> bool:

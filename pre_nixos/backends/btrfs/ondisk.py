@@ -46,6 +46,9 @@ _NODES_AT_MOST = 100_000
 
 Key = tuple[int, int, int]
 
+_NONSENSE = (struct.error, LookupError, ValueError, ArithmeticError, RecursionError)
+"""What comes of following trees that lead nowhere: any byte of them may be wrong."""
+
 
 class DamagedError(Exception):
     """What was read is not what should be there."""
@@ -136,7 +139,7 @@ class Filesystem:
         try:
             items = self._walk(self._super.chunk_root, (DEVICES, DEV_ITEM, 0), (DEVICES, DEV_ITEM, _END))
             return [_member(data) for _, data in items]
-        except (struct.error, IndexError, ValueError) as error:
+        except _NONSENSE as error:
             raise DamagedError(f"its devices cannot be told: {error}") from error
 
     def subvolumes(self) -> Subvolumes:
@@ -146,7 +149,7 @@ class Filesystem:
             found = [_chunk(key[2], data)[0] for key, data in items]
             self._chunks = found
             return Subvolumes(self._paths(), _profile(found, _DATA), _profile(found, _METADATA))
-        except (struct.error, IndexError, ValueError) as error:
+        except _NONSENSE as error:
             raise DamagedError(f"its trees cannot be followed: {error}") from error
 
     def _paths(self) -> Mapping[str, bool]:

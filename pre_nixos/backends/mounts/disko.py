@@ -5,11 +5,12 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING
 
-from pre_nixos.backends.mounts.kinds import Mount, Mountable
-from pre_nixos.plugin import for_kind, for_type, hooks
+from pre_nixos.backends.mounts.kinds import Mount, Mountable, source_of
+from pre_nixos.backends.mounts.options import overruled
+from pre_nixos.plugin import AT, for_kind, for_type, hooks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from pre_nixos.plugin import Fragment, Handle, Sheet
 
@@ -27,7 +28,24 @@ def read_mount(content: Fragment, on: Sequence[Handle]) -> None:
     if not at.startswith("/"):
         content.note(f"a mount point is a path from the root, and {at!r} is not", "mountpoint")
         return
-    content.add(on, Mount, at=at, root=content.root, options=options or None, mode=mode)
+    counting = _counting(content, at)
+    lost = overruled(options or (), counting)
+    content.add(on, Mount, at=at, root=content.root, options=options or None, mode=mode, overruled=lost)
+
+
+def _counting(content: Fragment, at: str) -> Sequence[str]:
+    """Give the options that count because a part of the same filesystem is mounted before: they are of all of it."""
+    above = content.above.above if content.above is not None else None
+    whole = content if content.type == "btrfs" else above
+    if whole is None or whole.type != "btrfs":
+        return ()
+    parts = [whole, *whole.children("subvolumes")]
+    places = {place: each for each in parts if (place := each.text("mountpoint")) is not None and place < at}
+    found: list[str] = []
+    for place in sorted(places):
+        said = places[place].texts("mountOptions") or ()
+        found += [each for each in said if each not in overruled(said, found)]
+    return found
 
 
 def _mode(content: Fragment) -> int | None:
@@ -61,19 +79,38 @@ def _read_directory(entry: Fragment, at: str, device: str | None, options: Seque
         entry.note("which directory is to be seen there? Write its path from the root", "device")
         return
     path: str = "/" + posixpath.normpath(device).strip("/")
-    holder: str = path
-    while not entry.described(_name(entry.root, holder)) and holder != "/":
-        holder = holder.rpartition("/")[0] or "/"
-    if not entry.described(_name(entry.root, holder)):
-        entry.note(f"{path} is on nothing that the layout mounts", "device")
+    own = _name(entry.root, at)
+    if entry.described(own) is None:
+        # The first time the layout is read. Others may be directories of this one, and where it is itself is not known.
+        entry.add([], Mount, at=at, root=entry.root, directory=path)
         return
-    inside = path[len(holder.rstrip("/")) :] or None
+    followed = {own}
+    while True:
+        holder, held = _holder(entry, path, followed)
+        if held is None:
+            entry.note(f"{path} is on nothing that the layout mounts", "device")
+            return
+        inside = path[len(holder.rstrip("/")) :] or "/"
+        if held.directory is None:
+            break
+        followed.add(_name(entry.root, holder))
+        path = posixpath.normpath(f"{held.directory}/{inside}")
     below = entry.having(_name(entry.root, holder), below=True)
     entry.add([below], Mount, at=at, root=entry.root, options=tuple(options) or None, mode=mode, directory=inside)
 
 
+def _holder(entry: Fragment, path: str, apart: Collection[str]) -> tuple[str, Mount | None]:
+    """Find what is mounted at a path or nearest above it, as it was read before, and say where."""
+    while True:
+        name = _name(entry.root, path)
+        held = entry.described(name) if name not in apart else None
+        if isinstance(held, Mount) or path == "/":
+            return path, held if isinstance(held, Mount) else None
+        path = path.rpartition("/")[0] or "/"
+
+
 def _name(root: str, at: str) -> str:
-    return f"at:{Mount(at=at, root=root).place}"
+    return f"{AT}{Mount(at=at, root=root).place}"
 
 
 @for_kind(hooks.to_disko, Mount)
@@ -89,10 +126,7 @@ def write_mount(layer: Mount, sheet: Sheet) -> Mapping[str, object]:
     if layer.namespace:
         return {}
     if layer.directory is not None:
-        siblings = [sheet.graph[each] for each in sheet.graph.standing_on(below[0].id)]
-        whole = [each for each in siblings if isinstance(each, Mount) and each.directory is None]
-        if whole:
-            source = f"{whole[0].at.rstrip('/')}{layer.directory}"
+        if source := source_of(layer, sheet.graph):
             sheet.entry(NODEV, layer.at, {"type": NODEV, "fsType": "none", "device": source, **_keys(layer, ["bind"])})
             sheet.tells(layer)
         return {}

@@ -42,6 +42,8 @@ def find(reader: Reader) -> Iterable[Found]:
             holders=tuple(dict.fromkeys((*held.get(id(entry), ()), *hidden))),
             covers=covered[place],
             hidden_by=hidden,
+            covered=any(each.at == entry.at and each.namespace == entry.namespace for each in entries[position + 1 :]),
+            permissions=entry.mode,
             remark=witness.rstrip(")"),
             state=State.ACTIVE,
         )
@@ -101,4 +103,7 @@ def holding_file(path: str, reader: Reader) -> Sequence[Ref]:
 
 
 def _source(entry: MountEntry) -> Ref:
-    return Ref(number=entry.device, content=SIGNATURES.get(entry.type, entry.type), name=entry.root.strip("/"))
+    # What is mounted of a subvolume may be a directory in it: only the option says where the one begins.
+    inside = next((each for each in entry.options if each.startswith("subvol=")), f"={entry.root}")
+    name = inside.partition("=")[2].strip("/")
+    return Ref(number=entry.device, content=SIGNATURES.get(entry.type, entry.type), name=name)

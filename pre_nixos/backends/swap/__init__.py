@@ -6,6 +6,7 @@ from pre_nixos.backends.swap.disko import read_area, read_files, write_area, wri
 from pre_nixos.backends.swap.format import make
 from pre_nixos.backends.swap.kinds import Area, File, Use
 from pre_nixos.backends.swap.modify import change, use_file_otherwise, use_otherwise
+from pre_nixos.backends.swap.nixos import device_used, file_used, made_ready
 from pre_nixos.backends.swap.objections import labels_cut_off, not_to_be_used
 from pre_nixos.backends.swap.probe import find
 from pre_nixos.backends.swap.teardown import remove
@@ -29,10 +30,13 @@ __all__ = [
     "Use",
     "backend",
     "change",
+    "device_used",
     "file_off",
     "file_on",
+    "file_used",
     "find",
     "labels_cut_off",
+    "made_ready",
     "make",
     "not_to_be_used",
     "read_area",

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 @for_type(hooks.from_disko, "swap")
 def read_area(content: Fragment, on: Sequence[Handle]) -> None:
     """Read an area, which is used as soon as it is there."""
-    # Where a system wakes up from, and how it mounts its swap, is for its own configuration.
-    content.ignore("resumeDevice", "mountOptions")
+    resume, options = content.flag("resumeDevice"), content.texts("mountOptions") or ()
     encrypted, mapper = content.flag("randomEncryption"), content.text("mapper")
     words = list(content.words("extraArgs"))
     label, uuid = content.text("label"), content.text("uuid")
@@ -40,7 +39,8 @@ def read_area(content: Fragment, on: Sequence[Handle]) -> None:
     area = content.add(on, Area, label=label or None, uuid=uuid or None)
     # Both is what is done if nothing is said.
     when = None if policy == "both" else policy
-    content.add([area], Use, priority=priority, discard=policy is not None, discard_policy=when)
+    discard = policy is not None
+    content.add([area], Use, priority=priority, discard=discard, discard_policy=when, options=options, resume=resume)
 
 
 @for_type(hooks.from_disko, "swapfiles")
@@ -48,7 +48,7 @@ def read_files(content: Fragment, on: Sequence[Handle]) -> None:
     """Read files to swap to, which lie below where what they are in is mounted."""
     at = content.text("mountpoint")
     for each in content.children("swap"):
-        each.ignore("options")
+        options = each.texts("options") or ()
         path, size, priority = each.text("path") or each.key, each.text("size", needed=True), each.number("priority")
         if at is None or not at.startswith("/"):
             each.note("a file to swap to is in something that is mounted: give that a mountpoint")
@@ -56,7 +56,8 @@ def read_files(content: Fragment, on: Sequence[Handle]) -> None:
             each.note(f"{path!r} is no path of a file in there")
         elif content.first and size is not None:
             words = [word for word in f"{at}/{path}".split("/") if word]
-            each.add(on, File, path=f"/{'/'.join(words)}", root=content.root, size=size, priority=priority)
+            path = f"/{'/'.join(words)}"
+            each.add(on, File, path=path, root=content.root, size=size, priority=priority, options=options)
 
 
 @for_kind(hooks.to_disko, Area)
@@ -77,7 +78,14 @@ def write_use(layer: Use, sheet: Sheet) -> Mapping[str, object]:
     """Write how it is used; that it is used goes without saying."""
     del sheet
     priority = {"priority": layer.priority} if layer.priority is not None else {}
-    return {"discardPolicy": (layer.discard_policy or "both") if layer.discard else None, **priority}
+    options = {"mountOptions": list(layer.options)} if layer.options else {}
+    resume = {"resumeDevice": True} if layer.resume else {}
+    return {
+        "discardPolicy": (layer.discard_policy or "both") if layer.discard else None,
+        **priority,
+        **options,
+        **resume,
+    }
 
 
 @for_kind(hooks.to_disko, File)
@@ -92,4 +100,6 @@ def write_file(layer: File, sheet: Sheet) -> Mapping[str, object]:
     table: dict[str, object] = {"size": f"{size // MIB}M" if size % MIB == 0 else f"{size}B"}
     if layer.priority is not None:
         table["priority"] = layer.priority
+    if layer.options:
+        table["options"] = list(layer.options)
     return {"swap": {inside[0]: table}}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pre_nixos.backends.mounts import places_around
+from pre_nixos.backends.mounts import holds_files, places_around
 from pre_nixos.plugin import MIB, Exact, Fact, How, Layer, Mismatch, Name, Node, Run, Size, as_size
 
 if TYPE_CHECKING:
@@ -34,9 +34,17 @@ class Area(Layer, tag="swap"):
         if self.uuid is not None:
             msgspec.structs.force_setattr(self, "uuid", self.uuid.lower())
 
+    def unfit(self, below: Sequence[Layer]) -> str:
+        """Each device has its own."""
+        return "" if len(below) == 1 else "an area is on one device: add one for each"
+
     def explains(self) -> frozenset[str]:
         """Its own signature, also in the form hibernation gives it."""
         return frozenset({READY, HIBERNATED})
+
+    def found_at(self) -> str:
+        """By its UUID."""
+        return f"/dev/disk/by-uuid/{self.uuid}" if self.uuid else ""
 
     def made_again(self, node: Node) -> Sequence[Step]:
         """Give the steps that make it on a mapping that nobody has the former key of: there is nothing to look for."""
@@ -66,6 +74,15 @@ class Use(Layer, tag="swap.use"):
     discard_policy: How[str | None] = None
     """When: `once`, all of it at the beginning; `pages`, as they become free; `both`, which is what is done if nothing
     is said."""
+    options: How[tuple[str, ...]] = ()
+    """What else the booted system is to mount it with, in the words of /etc/fstab."""
+    resume: How[bool] = False
+    """Whether the booted system sleeps in it, and wakes up from it."""
+
+    def unfit(self, below: Sequence[Layer]) -> str:
+        """Only a device that was made ready for it can be used."""
+        ready = len(below) == 1 and isinstance(below[0], Area)
+        return "" if ready else "only an area is used as swap: put it on one swap.Area()"
 
     @property
     def title(self) -> str:
@@ -81,9 +98,11 @@ class File(Layer, tag="swap.file"):
     """Where the installed system will see it; it stands on the filesystem or the subvolume it lies in."""
     root: Name[str] = "/"
     """Where that system's root is now."""
-    size: Size | str | None = None
+    size: Size | str | int | None = None
     """What it is made with, if it is not there."""
     priority: int | None = None
+    options: How[tuple[str, ...]] = ()
+    """What else the booted system is to use it with, in the words of /etc/fstab."""
 
     def __post_init__(self) -> None:
         """Take a size in every spelling. Raises ValueError for one that is none."""
@@ -100,6 +119,10 @@ class File(Layer, tag="swap.file"):
     def segment(self) -> str:
         """The path, marked as swap among what else may be on the filesystem."""
         return f"swap@{self.place}"
+
+    def unfit(self, below: Sequence[Layer]) -> str:
+        """A file lies in a filesystem, or in what is mounted like one."""
+        return "" if all(holds_files(each) for each in below) else "a file lies in a filesystem: put it on one"
 
     def within(self) -> frozenset[str]:
         """Whatever is mounted around it: without that it would be another file."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pre_nixos.backends.swap.activate import using, using_file
 from pre_nixos.backends.swap.deactivate import ending
 from pre_nixos.backends.swap.kinds import Area, File, Use
-from pre_nixos.plugin import Action, Node, Replace, Run, Step, SwapOff, Verb, for_kind, hooks
+from pre_nixos.plugin import Action, Node, Replace, RequireRoom, Run, Step, SwapOff, Verb, for_kind, hooks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +56,10 @@ def use_file_otherwise(old: File, new: File, before: DeviceGraph, after: DeviceG
     """Stop using a file, and begin again, with another one in its place if it is to be of another size."""
     del before, after
     mismatches = new.mismatches(old)
-    remade = [Run(argv=("rm", "--", new.place))] if any(each.field == "size" for each in mismatches) else []
-    steps: tuple[Step, ...] = (ending(new), *remade, using_file(new))
+    again = using_file(new)
+    steps: tuple[Step, ...] = (ending(new), again)
+    if any(each.field == "size" for each in mismatches):
+        room = RequireRoom(path=again.path, size=again.size)
+        steps = (room, ending(new), Run(argv=("rm", "--", new.place)), again)
     summary = f"use the file {new.place} as swap otherwise: {'; '.join(str(each) for each in mismatches)}"
     return [Action(verb=Verb.MODIFY, target=new.id, summary=summary, steps=steps)]

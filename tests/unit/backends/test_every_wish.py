@@ -249,6 +249,32 @@ def test_nothing_is_missing_in_the_table() -> None:
         assert {FINISHED[row.layer].kind for row in rows} == {name.rpartition(".")[0]}
 
 
+ROOM = {
+    "mdraid.array": "mdraid.array:main",
+    "luks": LUKS,
+    "lvm.group": "lvm.group:main",
+    "filesystem": f"{ROOT}/filesystem",
+    "btrfs": POOL,
+}
+"""What can take the room when a device below it has grown."""
+
+
+@pytest.mark.parametrize("id_", ROOM.values(), ids=ROOM)
+def test_room_below_is_taken_in_place(id_: str) -> None:
+    found = FINISHED.with_each(lambda layer: msgspec.structs.replace(layer, unused=GIB) if layer.id == id_ else layer)
+    plan = schedule(Machine(graph=found, tools=BLANK.tools), WANTED)
+    assert "unused is 1 GiB, wanted nothing" in plan.reasons[id_].why
+    assert [(each.verb, each.target) for each in plan.actions] == [(Verb.MODIFY, id_)]
+    assert not any(plan.losses().values())
+    assert not faults_of(plan)
+    assert shortcomings(plan.before, plan.wanted)
+
+
+def test_nothing_that_can_take_room_is_missing() -> None:
+    ours = {kind: cls for kind, cls in installed().kinds.items() if cls.__module__.startswith("pre_nixos.")}
+    assert {kind for kind, cls in ours.items() if "unused" in roles(cls)} == set(ROOM)
+
+
 def test_what_differs_is_told() -> None:
     """Whatever is not kept is told by a verification as well."""
     for name, rows in TABLE.items():

@@ -120,7 +120,8 @@ def test_another_namespace_takes_no_place_of_ours() -> None:
         ("size=1g", "rw,size=1048576k", ""),
         ("size=2M", "rw,size=1024k", "size=2M"),
         ("size=50%", "rw,size=4096k", ""),
-        ("size=50%", "rw", "size=50%"),
+        ("size=50%", "rw", ""),
+        ("size=25%", "rw", "size=25%"),
         ("mode=1777", "rw", ""),
         ("mode=0755", "rw,mode=755", ""),
         ("mode=1777", "rw,mode=755", "mode=1777"),
@@ -256,6 +257,7 @@ def test_a_mount_knows_what_must_go_before_it() -> None:
     ]
     hidden = [each.at for each in found if isinstance(each, Mount) and each.hidden_by]
     assert hidden == ["/old/run", "/old/run/lock"]
+    assert [each.covered for each in found if isinstance(each, Mount) and each.at == "/old"] == [True, False]
 
 
 def test_a_filesystem_that_what_stays_is_mounted_in_is_not_unmounted() -> None:
