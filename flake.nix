@@ -11,10 +11,33 @@
         "aarch64-linux"
       ];
       each = make: nixpkgs.lib.genAttrs systems (system: make nixpkgs.legacyPackages.${system});
+      image =
+        system:
+        nixpkgs.lib.nixosSystem {
+          modules = [
+            ./nix/iso.nix
+            { nixpkgs.hostPlatform = system; }
+          ];
+        };
     in
     {
       packages = each (pkgs: {
         default = pkgs.callPackage ./nix/package.nix { };
+        # PRE_NIXOS_ROOT_KEY="$(cat ~/.ssh/id_ed25519.pub)" nix build --impure .#iso
+        iso = (image pkgs.stdenv.hostPlatform.system).config.system.build.isoImage;
+      });
+
+      nixosModules.default = ./nix/module.nix;
+
+      # `extendModules` makes another image of it, with keys and options of its own.
+      nixosConfigurations = {
+        iso = image "x86_64-linux";
+        iso-aarch64 = image "aarch64-linux";
+      };
+
+      checks = each (pkgs: {
+        package = self.packages.${pkgs.stdenv.hostPlatform.system}.default;
+        tiered = pkgs.testers.runNixOSTest ./nix/test.nix;
       });
 
       devShells = each (pkgs: {

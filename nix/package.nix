@@ -1,19 +1,42 @@
 {
   lib,
   python3Packages,
+  bash,
   bcache-tools,
   btrfs-progs,
+  coreutils,
   cryptsetup,
   dosfstools,
   e2fsprogs,
+  iproute2,
   lvm2,
   mdadm,
+  openssh,
   systemd,
   thin-provisioning-tools,
   util-linux,
   xfsprogs,
 }:
 
+let
+  tools = [
+    bash # for the scripts of layouts
+    bcache-tools
+    btrfs-progs
+    coreutils
+    cryptsetup
+    dosfstools
+    e2fsprogs
+    iproute2
+    lvm2
+    mdadm
+    openssh
+    systemd
+    thin-provisioning-tools
+    util-linux
+    xfsprogs
+  ];
+in
 python3Packages.buildPythonApplication {
   pname = "pre-nixos";
   version = (lib.importTOML ../pyproject.toml).project.version;
@@ -40,25 +63,14 @@ python3Packages.buildPythonApplication {
     typing-extensions
   ];
 
-  # The tools the plans run, and the library that is loaded by name to look for signatures.
-  makeWrapperArgs = [
-    "--prefix PATH : ${
-      lib.makeBinPath [
-        bcache-tools
-        btrfs-progs
-        cryptsetup
-        dosfstools
-        e2fsprogs
-        lvm2
-        mdadm
-        systemd
-        thin-provisioning-tools
-        util-linux
-        xfsprogs
-      ]
-    }"
-    "--prefix LD_LIBRARY_PATH : ${lib.makeLibraryPath [ util-linux ]}"
-  ];
+  # Programs are looked for in a list of directories of our own and started with no other environment, and the library that
+  # knows signatures is loaded by name, also in a child: what a wrapper would set reaches neither.
+  postPatch = ''
+    substituteInPlace pre_nixos/host/processes.py \
+      --replace-fail 'SEARCH_PATH = "' 'SEARCH_PATH = "${lib.makeBinPath tools}:'
+    substituteInPlace pre_nixos/host/blkid.py \
+      --replace-fail 'LIBRARY = "libblkid.so.1"' 'LIBRARY = "${lib.getLib util-linux}/lib/libblkid.so.1"'
+  '';
 
   pythonImportsCheck = [ "pre_nixos" ];
 

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pre_nixos.model.action import Verb
 from pre_nixos.model.difference import Fate
 from pre_nixos.model.layer import Disk, State
 from pre_nixos.model.script import runs_script, text_of
+from pre_nixos.model.step import Run
 from pre_nixos.render.members import shortened
 from pre_nixos.render.scripts import all_scripts, script_step, will_run
 from pre_nixos.render.steps import step_in_words
-from pre_nixos.render.text import UNICODE, Guides, Line, Span, Style, joined, line, paragraph, printable, wrapped
+from pre_nixos.render.text import UNICODE, Guides, Line, Span, Style, joined, line, paragraph, plain, printable, wrapped
 from pre_nixos.render.tree import WIDTH, Mark, tree
-from pre_nixos.render.words import full_name, name_of, sorted_layers
+from pre_nixos.render.words import full_name, kernel_names, name_of, sorted_layers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from pre_nixos.model.action import Action
     from pre_nixos.model.graph import DeviceGraph
     from pre_nixos.model.layer import Layer
+    from pre_nixos.model.machine import Machine
     from pre_nixos.model.plan import Plan
 
-NOTHING_TO_DO = "Everything is as wanted: there is nothing to do."
 MOST_NAMED = 4
 """So many disks of an action are named; more are counted."""
 
@@ -61,7 +63,7 @@ class PlanText:
         """Everything a person should see before agreeing."""
         plan = self._plan
         if is_done(plan):
-            yield line(NOTHING_TO_DO, Style.GOOD)
+            yield line(f"{as_wanted(plan.only)}: there is nothing to do.", Style.GOOD)
             yield from self._section("", self.objections())
             return
         yield from self._section("Before (- goes, ~ is changed, the rest stays)", self.before(), first=True)
@@ -113,6 +115,8 @@ class PlanText:
         digits = len(str(len(self._plan.actions)))
         under, deeper = " " * (digits + 2), " " * (digits + 4)
         shorten = shortened(self._plan.before.of(Disk))
+        if steps:
+            yield from self._trial()
         for position, action in enumerate(self._plan.actions, 1):
             style = Style.PLAIN if action.verb.loses_nothing and not runs_script(action) else Style.CAUTION
             head = Span(f"{position:>{digits}}. ", Style.FAINT)
@@ -127,6 +131,14 @@ class PlanText:
                     continue
                 said = (Span(under), Span(step_in_words(step), Style.FAINT))
                 yield from wrapped(said, self._width, margin=deeper)
+
+    def _trial(self) -> Iterator[Line]:
+        """What is asked before any of it of the program that makes it, if that is none of ours."""
+        engine = self._plan.wanted.engine
+        if engine is None or not engine.trial or not any(each.verb is Verb.FORMAT for each in self._plan.actions):
+            return
+        text = f"First, before anything is touched: {step_in_words(Run(argv=engine.trial))}"
+        yield from wrapped((Span(text, Style.FAINT),), self._width, margin="  ")
 
     def objections(self) -> Iterator[Line]:
         """Everything that speaks against it; a plan with any of these is never carried out."""
@@ -208,9 +220,27 @@ def _upwards(start: str, graph: DeviceGraph, names: Mapping[str, str]) -> Sequen
     return list(found)
 
 
+def describe_plan(plan: Plan, machine: Machine | None = None, *, steps: bool = False, width: int = WIDTH) -> str:
+    """Say a plan as the command line shows it: before, after, what is lost, what will be done, what speaks against it.
+
+    The machine it was made for adds what the kernel calls its devices; with `steps` it is the actions with their steps.
+    """
+    names: Mapping[str, str] = kernel_names(machine.graph) if machine is not None else {}
+    text = PlanText(plan, names=names, width=width)
+    lines = [*text.actions(steps=True), *text.objections()] if steps and not is_done(plan) else text.whole()
+    return "\n".join(plain(each) for each in lines)
+
+
 def is_done(plan: Plan) -> bool:
     """Whether there is nothing to do."""
     return not plan.actions and not plan.looks_again and not plan.objections
+
+
+def as_wanted(only: Collection[Verb] = tuple(Verb)) -> str:
+    """Say, without its end, that a plan of these verbs has reached all it is for."""
+    if set(only) == {Verb.DEACTIVATE}:
+        return "Nothing of it is in use"
+    return "All of it is in use" if set(only) == {Verb.ACTIVATE} else "Everything is as wanted"
 
 
 def counted(count: int, what: str) -> str:
