@@ -17,11 +17,11 @@ from pre_nixos.hooks.registry import PluginError
 from pre_nixos.model.device import BlockDevice
 from pre_nixos.model.draft import Draft, Handle, InvalidLayout, Wanted
 from pre_nixos.model.graph import DeviceGraph
-from pre_nixos.model.identity import disk_id
-from pre_nixos.model.layer import Disk, State
+from pre_nixos.model.identity import TWIN, disk_id
+from pre_nixos.model.layer import Disk, State, holding
 from pre_nixos.model.machine import Machine
 from pre_nixos.model.script import Script
-from pre_nixos.model.size import human
+from pre_nixos.model.size import Exact, Rest, Share, human
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,9 +29,12 @@ if TYPE_CHECKING:
     from pre_nixos.hooks.registry import Registry
     from pre_nixos.layouts.read import Reading
     from pre_nixos.layouts.select import Choice
+    from pre_nixos.model.layer import Layer
 
 SIZES = tuple(1 << exponent for exponent in (40, 43, 46, 50))
 """Of the disks that are made up, in bytes: nobody knows how large the real ones will be."""
+SMALLER = (1 << 40, 1 << 36, 1 << 32)
+"""Bytes in the place of sizes that do not fit, tried in turn, so that all else can be looked at."""
 
 
 class Trial:
@@ -48,6 +51,8 @@ class Trial:
         self.problems: list[str] = []
         self.sums: list[str] = []
         """What does not fit on these disks."""
+        self._shrunk: dict[int, int] = {}
+        """Bytes that the parts of those that they did not fit into have at most, by position: for a further look."""
         self.wanted: Wanted | None = None
 
     def run(self) -> None:
@@ -67,8 +72,8 @@ class Trial:
                 unfit = self._unfit(error.problems, draft, handles)
                 if not unfit:
                     return
-                # Without what does not fit the rest can be looked at, too.
-                out |= unfit
+                # With sizes that fit, or else without it, the rest can be looked at, too.
+                out |= unfit - self._shrinking(unfit)
         if self._objecting:
             self.problems += self._objections(wanted, draft, handles)
         if not self.sums:
@@ -112,7 +117,7 @@ class Trial:
                 other = taken.setdefault(name, position)
                 if other != position:
                     late.add(position)
-                    said = f"{entries[other].path} has {name} already, and only one can"
+                    said = f"{entries[other].path} {holding(name)} already, and only one can"
                     self.problems.append(f"{entries[position].path}: {said}")
         return frozenset(late)
 
@@ -132,22 +137,42 @@ class Trial:
             if entry.members is not None or entry.having:
                 supports[position] = on
             elif entry.layer is not None:
-                handles[position] = draft.add(entry.layer, on=on)
+                most = min((self._shrunk[each] for each in entry.on if each in self._shrunk), default=0)
+                handles[position] = draft.add(_smaller(entry.layer, most) if most else entry.layer, on=on)
                 supports[position] = (handles[position],)
         return handles
 
     def _unfit(self, problems: Sequence[str], draft: Draft, handles: Mapping[int, Handle]) -> frozenset[int]:
-        """Note what does not fit, with its path in the place of its id, and give the positions it is about."""
+        """Note what does not fit, with its path in the place of its id, and give the positions it is about.
+
+        Of several that would share an id these are the later ones.
+        """
         ids = draft.ids()
-        at = {ids[handle.position]: position for position, handle in handles.items()}
+        at: dict[str, list[int]] = {}
+        for position, handle in sorted(handles.items()):
+            for id_ in {ids[handle.position], _unmarked(ids[handle.position])}:
+                at.setdefault(id_, []).append(position)
         found: set[int] = set()
         for problem in problems:
             id_ = max((each for each in at if problem.startswith(f"{each}: ")), key=len, default="")
             if id_:
-                found.add(at[id_])
-                problem = f"{self._reading.entries[at[id_]].path}{problem[len(id_) :]}"  # noqa: PLW2901 - the same, said otherwise
-            self.sums.append(problem)
+                found.update(at[id_][1:] or at[id_])
+                paths = dict.fromkeys(self._reading.entries[each].path for each in at[id_])
+                problem = f"{' and '.join(paths)}{problem[len(id_) :]}"  # noqa: PLW2901 - the same, said otherwise
+            if not self._shrunk:  # else it is about sizes that nobody asked for
+                self.sums.append(problem)
         return frozenset(found)
+
+    def _shrinking(self, unfit: frozenset[int]) -> set[int]:
+        """Give those of which smaller parts may fit, and note how large these are to be at most."""
+        sized = [each for each in self._reading.entries if each.layer is not None and _sized(each.layer)]
+        found: set[int] = set()
+        for position in unfit & {below for each in sized for below in each.on} if self._objecting else ():
+            further = [each for each in SMALLER if each < self._shrunk.get(position, SMALLER[0] + 1)]
+            if further:
+                self._shrunk[position] = further[0]
+                found.add(position)
+        return found
 
     def _scripts(self, draft: Draft, handles: Mapping[int, Handle]) -> Iterator[Script]:
         ids = draft.ids()
@@ -211,6 +236,23 @@ def _made_up(choices: Sequence[Choice], size: int) -> Iterator[tuple[tuple[int, 
             )
             id_ = disk_id(device)
             yield (position, nth), Disk(id=id_, serial=serial, size=size, device=device, state=State.ACTIVE)
+
+
+def _sized(layer: Layer) -> bool:
+    return layer.part_of is not None and isinstance(getattr(layer, "size", None), Exact | Share | Rest)
+
+
+def _smaller(layer: Layer, most: int) -> Layer:
+    size = getattr(layer, "size", None)
+    if not _sized(layer) or (isinstance(size, Exact) and size.bytes <= most):
+        return layer
+    return msgspec.structs.replace(layer, size=Exact(bytes=most))
+
+
+def _unmarked(id_: str) -> str:
+    """Give an id without what tells it from others that are called the same."""
+    plain, _, mark = id_.partition(TWIN)
+    return id_ if "/" in mark else plain
 
 
 def _blank(disks: Iterable[Disk]) -> Machine:

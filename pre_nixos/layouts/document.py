@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, cast
 
+from pre_nixos.flow.documents import called, read_file
 from pre_nixos.model.codec import Unreadable
 from pre_nixos.model.draft import InvalidLayout
 
@@ -12,19 +14,24 @@ if TYPE_CHECKING:
 
 WRAPPERS = ("disko", "devices")
 """What `disko.devices` may be wrapped in."""
+NIX = (
+    "this looks like Nix, and a layout is what Nix makes of it. In JSON that is what this gives: "
+    "nix-instantiate --eval --strict --json FILE -A disko.devices --arg lib 'import <nixpkgs/lib>'"
+)
+BEGINNING = 10_000
+"""Characters that are enough to tell Nix by."""
+_COMMENT = re.compile(r"/\*.*?\*/|#[^\n]*", re.DOTALL)
+_BINDING = re.compile(r"^\s*[A-Za-z_\"][\w.\"'-]*\s*=[^=;]*;|\{\s*[A-Za-z_][\w.'-]*\s*=", re.MULTILINE)
+_ARGUMENT = re.compile(r"\s*(\{[^{}]*\}|[A-Za-z_][\w'-]*)\s*:|\s*(let|rec|with|import|assert)\b")
 
 
-def load(path: str) -> Mapping[str, object]:
+def load(path: str | int) -> Mapping[str, object]:
     """Read the sections of a layout. Raises Unreadable for what is no layout at all, InvalidLayout for odd wrappers."""
-    try:
-        with open(path, "rb") as file:
-            text = file.read()
-    except OSError as error:
-        raise Unreadable(f"{path}: {error.strerror}") from error
+    text = read_file(path)
     try:
         return sections(parse(text))
     except Unreadable as error:
-        raise Unreadable(f"{path}: {error}") from error
+        raise Unreadable(f"{called(path)}: {error}") from error
 
 
 def parse(text: bytes) -> object:
@@ -52,6 +59,8 @@ def _json(text: str) -> object:
     except UnicodeEncodeError as error:
         raise Unreadable("there is half a character in it, which no text can have") from error
     except json.JSONDecodeError as error:
+        if _is_nix(text):
+            raise Unreadable(NIX) from error
         raise Unreadable(f"line {error.lineno} is not JSON: {error.msg}") from error
     except (RecursionError, ValueError) as error:
         raise Unreadable(f"this is not JSON that can be read: {error}") from error
@@ -66,7 +75,15 @@ def _toml(text: str) -> object:
     try:
         return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
+        if _is_nix(text):
+            raise Unreadable(NIX) from error
         raise Unreadable(f"this is neither JSON, which begins with a brace, nor TOML: {error}") from error
+
+
+def _is_nix(text: str) -> bool:
+    """Whether text that is neither JSON nor TOML looks like Nix: it binds names, or begins with an argument."""
+    code = _COMMENT.sub("", text[:BEGINNING])
+    return _BINDING.search(code) is not None or _ARGUMENT.match(code) is not None
 
 
 def sections(document: object) -> Mapping[str, object]:

@@ -17,6 +17,7 @@ from pre_nixos.layouts.scripts import HOOKS, NOT_ALLOWED, Hook, Placed, Placing,
 from pre_nixos.layouts.select import Choice, read_choice
 from pre_nixos.model.data import Data
 from pre_nixos.model.draft import Handle
+from pre_nixos.model.layer import bare, holding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -72,7 +73,7 @@ class Reading:
         self._hooks: dict[str, Hook] = {}
         self._paths: dict[tuple[str, str], list[str]] = {}
         self._known_paths: Mapping[tuple[str, str], Sequence[str]] = {}
-        self._known_names: frozenset[str] = frozenset()
+        self._known_names: Mapping[str, Layer] = {}
         self._described: set[tuple[str, str]] = set()
 
     def read(self, document: Mapping[str, object]) -> None:
@@ -100,15 +101,21 @@ class Reading:
         names = self.names()
         for each in self.entries:
             if each.having and each.having not in names:
-                meant = did_you_mean(each.having, {name for name in names if name.split(":")[0] in each.having})
-                self.note(each.path, f"nothing in the layout has {each.having}{meant}")
+                alike = {bare(name) for name in names if name.split(":")[0] in each.having}
+                meant = did_you_mean(bare(each.having), alike)
+                self.note(each.path, f"nothing in the layout {holding(each.having)}{meant}")
+        if not (self.entries or self.problems):
+            self.problems.append(
+                "no disk is described in this layout: there should be a section disk, as in what `disko.devices` is "
+                "evaluated to"
+            )
         placing = Placing(self.entries, self._calls)
         self.scripts = tuple(placing.placed(tuple(self._hooks.values())))
         self.problems = list(dict.fromkeys([*self.problems, *placing.problems]))
 
-    def names(self) -> frozenset[str]:
-        """Give every name that something of the layout has, and nothing else can have."""
-        return frozenset(name for each in self.entries if each.layer is not None for name in each.layer.occupies())
+    def names(self) -> Mapping[str, Layer]:
+        """Give what has a name that nothing else can have, by each of them."""
+        return {name: each.layer for each in self.entries if each.layer is not None for name in each.layer.occupies()}
 
     def _section(self, section: str, value: object) -> None:
         known = {DISKS, *self._registry.sections}
@@ -179,9 +186,9 @@ class Reading:
         self.entries.append(Entry(path=path, layer=layer, on=tuple(each.position for each in on)))
         return Handle(position=len(self.entries) - 1)
 
-    def described(self, name: str) -> bool:
-        """Tell whether anything in the layout has a name."""
-        return name in self._known_names
+    def described(self, name: str) -> Layer | None:
+        """Give what has a name, as it was read the first time."""
+        return self._known_names.get(name)
 
     def having(self, name: str, path: str, *, below: bool) -> Handle:
         """Give a handle for what has a name, or for what that stands on, whoever describes it."""

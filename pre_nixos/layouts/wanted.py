@@ -24,7 +24,7 @@ ROOT = "/mnt"
 
 def read_layout(
     machine: Machine,
-    path: str,
+    path: str | int,
     *,
     disks: Mapping[str, str | Sequence[str]] = {},
     root: str = ROOT,
@@ -35,9 +35,9 @@ def read_layout(
 
     `disks` says which disk each name in the layout means, in place of what the layout says (serial, WWN, id or by-id
     link; several for a name that stands for so many disks); `root` is where the root of the described system is mounted
-    now. With `allow_hooks` the scripts in it belong to what is wanted; without it they are mistakes. Raises
-    InvalidLayout with everything that is wrong, each with its path, and Unreadable if the file is no layout
-    at all.
+    now. The file is a path, or a descriptor that is open, such as 0. With `allow_hooks` the scripts in it belong to
+    what is wanted; without it they are mistakes. Raises InvalidLayout with everything that is wrong, each with its
+    path, and Unreadable if the file is no layout at all.
     """
     registry = registry or installed()
     reading = _read(path, registry, disks=disks, root=root, allow_hooks=allow_hooks)
@@ -45,7 +45,7 @@ def read_layout(
 
 
 def check_layout(
-    path: str,
+    path: str | int,
     *,
     disks: Mapping[str, str | Sequence[str]] = {},
     allow_hooks: bool = False,
@@ -64,7 +64,7 @@ def check_layout(
 
 def disks_of_layout(
     machine: Machine,
-    path: str,
+    path: str | int,
     *,
     disks: Mapping[str, str | Sequence[str]] = {},
     allow_hooks: bool = False,
@@ -79,7 +79,7 @@ def disks_of_layout(
 
 
 def _read(
-    path: str,
+    path: str | int,
     registry: Registry,
     *,
     disks: Mapping[str, str | Sequence[str]] = {},

@@ -13,6 +13,7 @@ from pre_nixos.layouts.read import DISKS
 from pre_nixos.layouts.scripts import HOOKS, MAKING
 from pre_nixos.layouts.select import LASTING
 from pre_nixos.model.data import Data
+from pre_nixos.model.identity import assemble, translated
 from pre_nixos.model.layer import Disk, Layer
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from pre_nixos.hooks.registry import Registry
     from pre_nixos.model.graph import DeviceGraph
     from pre_nixos.model.script import Script
+
+
+BEYOND = "Not for Disko itself"
 
 
 class WrittenLayout(Data):
@@ -35,6 +39,29 @@ class WrittenLayout(Data):
         """Write it as Disko reads it."""
         return msgspec.json.format(msgspec.json.encode({"disko": {"devices": self.devices}}), indent=2) + b"\n"
 
+    def to_nix(self) -> str:
+        """Write it in Nix: a file for Disko, and a module for NixOS beside Disko's own. Raises InvalidLayout.
+
+        Sections and names come in alphabetical order, so that two of them can be compared line by line. What Disko
+        itself would not take is said in comments.
+        """
+        from pre_nixos.model.draft import InvalidLayout
+        from pre_nixos.render.nix import UnwritableError, comment, nix_text
+
+        devices = {section: dict(sorted(entries.items())) for section, entries in sorted(self.devices.items())}
+        try:
+            text = nix_text({"disko.devices": devices}).replace('"disko.devices"', "disko.devices", 1)
+        except UnwritableError as error:
+            raise InvalidLayout([str(error)]) from error
+        remarks = [*(f"Left out: {each}." for each in self.left_out), *(f"{BEYOND}: {each}." for each in self.beyond())]
+        return "".join(f"{line}\n" for line in (*map(comment, remarks), text))
+
+    def beyond(self) -> Sequence[str]:
+        """Say, one sentence each, what Disko itself would refuse, leave out, or have a shell read."""
+        from pre_nixos.layouts.disko import beyond_disko
+
+        return tuple(beyond_disko(self.devices))
+
 
 def write_layout(
     graph: DeviceGraph,
@@ -42,13 +69,18 @@ def write_layout(
     names: Mapping[str, str] = {},
     disks: Iterable[Disk] = (),
     scripts: Iterable[Script] = (),
+    found_at: str = "",
     registry: Registry | None = None,
 ) -> WrittenLayout:
     """Write what is on disks, or should be, as a layout.
 
     `names` has names for disks, by their ids. `disks` are disks as they were found, whose links are not in a graph of
     what is wanted: with them the layout says which disk is meant as Disko does. `scripts` are those of what is wanted.
+    For a graph that was found, `found_at` says where the root of the described system is: what is mounted anywhere else
+    is none of its, and what nobody would have asked for is left out.
     """
+    if found_at:
+        graph = assemble(list(translated(graph, lambda layer: layer.seen_from(found_at)).values()))
     sheet = Writing(graph, names, {each.id: each for each in disks}, Calls(registry or installed()), tuple(scripts))
     for layer in graph.layers():
         if isinstance(layer, Disk):
@@ -79,6 +111,7 @@ class Writing:
         self._told: set[str] = set()
         self._scripts = scripts
         self._run: set[Script] = set()
+        self._omitted: list[str] = []
         self._describing = ""
         """The id of the layer whose owner writes at the moment."""
         self._apart: set[str] = set()
@@ -132,6 +165,10 @@ class Writing:
         """Say that layers are part of what another one says of itself, such as the partitions of a table."""
         self._told.update(each.id for each in layers)
 
+    def omits(self, layer: Layer, what: str) -> None:
+        """Say that something of a layer that is written is not, such as a setting."""
+        self._omitted.append(f"{what} of {self.graph.called(layer)} ({layer.id}) is not kept")
+
     def holder(self, layer: Layer) -> str:
         """Name the disk a layer stands on as layouts do, such as `disk-main`; empty if it stands on something else."""
         below = self.graph.under(layer)
@@ -143,6 +180,7 @@ class Writing:
         lowest = [each for each in missing if not set(self.graph.on(each)) & set(missing)]
         said = [f"{self.graph.called(self.graph[each])} ({each}) cannot be said in a layout" for each in lowest]
         left = (each for each in self._scripts if each not in self._run or each.layer not in self._told)
+        said += self._omitted
         return [*said, *dict.fromkeys(f"the {_key(each)} of {each.layer} cannot be said in a layout" for each in left)]
 
     def _describe(self, layer: Layer) -> Mapping[str, object]:
@@ -176,9 +214,9 @@ def _key(script: Script) -> str:
 
 def _meant(disk: Disk) -> dict[str, object]:
     """Say which disk it is: by a link, which Disko understands as well, if one is known."""
-    links = [link for link in (disk.device.links if disk.device else ()) if link.startswith(LASTING[0])]
-    if links:
-        return {"device": min(links, key=lambda link: (disk.serial not in link if disk.serial else False, link))}
+    link = disk.found_at()
+    if link.startswith(LASTING[0]):
+        return {"device": link}
     wwn = disk.wwn or (disk.device.wwn if disk.device else None)
     return {"select": {"wwn": wwn} if wwn and disk.id == f"disk:{wwn}" else {"id": disk.id}}
 

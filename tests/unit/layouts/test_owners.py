@@ -27,6 +27,9 @@ class Shelf(Layer, tag="shelf"):
     def occupies(self) -> frozenset[str]:
         return frozenset({f"shelf:{self.name}"})
 
+    def mark(self) -> Mapping[str, str]:
+        return {"shelf/name": self.name}
+
 
 class Box(Layer, tag="box"):
     """What is in a shelf."""
@@ -38,7 +41,7 @@ class Joiner:
     def backend() -> Backend:
         return Backend(
             kinds=[Disk, Shelf, Box],
-            disko_types=["plank", "box"],
+            disko_types=["plank", "box", "twofold"],
             disko_sections=["shelf"],
             disko_refused={"attic": "nobody goes up there"},
         )
@@ -59,6 +62,13 @@ class Joiner:
     @for_type(hooks.from_disko, "box")
     def read_box(content: Fragment, on: Sequence[Handle]) -> None:
         content.add(on, Box)
+
+    @staticmethod
+    @for_type(hooks.from_disko, "twofold")
+    def read_both(content: Fragment, on: Sequence[Handle]) -> None:
+        box = content.add(on, Box)
+        content.add(on, Shelf, name=content.name)
+        content.add([box], Shelf, name="on-a-box")
 
     @staticmethod
     @for_kind(hooks.to_disko, Shelf)
@@ -108,6 +118,17 @@ def test_what_is_written_is_read_again_and_what_has_no_words_is_named(tmp_path: 
         "shelf": {"big": {"type": "shelf"}},
     }
     assert written.left_out == ("box (shelf:big/box) cannot be said in a layout",)
+
+
+def test_what_cannot_be_where_its_owner_puts_it_is_said_with_its_path(tmp_path: Path) -> None:
+    entry = {"select": {"serial": "SERIAL-A"}, "content": {"type": "twofold"}}
+    path = layout(tmp_path, disk={"one": entry})
+    problems = pn.check_layout(path, registry=REGISTRY)
+    said = "disk.one.content: shelf on-a-box stands on box; it needs a device, and that offers none"
+    assert [each for each in problems if each.startswith(said)]
+    assert [each for each in problems if each.startswith("disk.one.content: ") and "a device has one content" in each]
+    with pytest.raises(pn.InvalidLayout, match="a device has one content"):
+        pn.read_layout(two_disks(), path, registry=REGISTRY)
 
 
 def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:

@@ -12,7 +12,12 @@ from tests.unit.layouts.cases import EXAMPLES, GIB, RIGHT, UNFIT, WRONG, case, d
 if TYPE_CHECKING:
     from pathlib import Path
 
-OBJECTED = {"names-lvm-refuses", "names-that-tools-refuse"}
+OBJECTED = {
+    "a-file-larger-than-what-it-is-in",
+    "formats-that-are-not-made",
+    "names-lvm-refuses",
+    "names-that-tools-refuse",
+}
 """What is wrong with these is for plugins to say, of the plan."""
 HOME = {"type": "filesystem", "format": "ext4", "mountpoint": "/home"}
 
@@ -119,6 +124,17 @@ def test_a_file_that_is_not_there_or_no_text(tmp_path: Path) -> None:
     (tmp_path / "bytes").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(pn.Unreadable, match="this is no text"):
         pn.check_layout(str(tmp_path / "bytes"))
+
+
+@pytest.mark.parametrize("text", ["{}", '{"disk": {}}', '{"disko": {"devices": {"nodev": null}}}', '{"_x": {"a": 1}}'])
+def test_a_layout_without_a_disk_is_hardly_meant(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "layout"
+    path.write_text(text)
+    assert "no disk is described in this layout" in " ".join(pn.check_layout(str(path)))
+    with pytest.raises(pn.InvalidLayout, match="no disk is described"):
+        pn.read_layout(with_disks(disk("a")), str(path))
+    path.write_text('{"nodev": {"/tmp": {"fsType": "tmpfs"}}}')
+    assert pn.check_layout(str(path)) == ()
 
 
 def test_what_is_written_twice_or_stands_beside(tmp_path: Path) -> None:

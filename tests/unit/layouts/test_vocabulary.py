@@ -84,6 +84,6 @@ def test_every_key_that_is_read_is_documented(mocker: MockerFixture, tmp_path: P
         pn.check_layout(layout(tmp_path, case(path)["layout"]))
     for path in EXAMPLES:
         pn.check_layout(str(path))
-    asked -= {"type", "name", "alignment", "efiGptPartitionFirst", "initrdUnlock"}
+    asked -= {"type", "name", "alignment", "efiGptPartitionFirst"}
     assert {"mountpoint", "select", "chunk"} <= asked
     assert not {key for key in asked if f"`{key}" not in PAGE and f"{key} =" not in PAGE}

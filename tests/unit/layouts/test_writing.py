@@ -29,6 +29,11 @@ OPTIONS = st.lists(st.sampled_from(["noatime", "compress=zstd", "umask=0077", "x
 REFERENCES = st.sampled_from(["file:/run/a", "keyfile:/run/b", "env:KEY", "fd:3", "prompt:who", "prompt:"])
 
 
+def _of_one_word(options: tuple[str, ...] | None) -> tuple[str, ...]:
+    """Leave out what no line of fstab would take."""
+    return tuple(each for each in options or () if " " not in each)
+
+
 class Author:
     """Writes any graph a layout has words for."""
 
@@ -101,6 +106,8 @@ class Author:
             allow_discards=self.draw(st.booleans()),
             bypass_workqueues=self.draw(st.booleans()),
             open_arguments=self.draw(st.sampled_from([(), ("--timeout", "10")])),
+            initrd=self.draw(st.booleans()),
+            at_boot=self.draw(st.sampled_from([(), (("preLVM", False), ("crypttabExtraOpts", ("tpm2-device=auto",)))])),
         )
         return self.draft.add(volume, on=[on])
 
@@ -138,7 +145,13 @@ class Author:
             for _ in range(self.draw(st.integers(0, 2)) if inside else 0):
                 priority = self.draw(st.none() | st.just(7))
                 size = pn.Exact(bytes=self.draw(st.integers(1, 9)) * MIB)
-                file = swap.File(path=f"{at}/{next(self.names)}", root="/mnt", size=size, priority=priority)
+                file = swap.File(
+                    path=f"{at}/{next(self.names)}",
+                    root="/mnt",
+                    size=size,
+                    priority=priority,
+                    options=_of_one_word(options),
+                )
                 self.draft.add(file, on=[on])
 
     def gather(self) -> None:
@@ -205,3 +218,64 @@ def test_every_layout_is_the_same_after_writing(path: Path, tmp_path: Path) -> N
     # On a machine that is already so, there is nothing to do.
     done = pn.Machine(graph=wanted.graph)
     assert not pn.schedule(done, pn.read_layout(done, str(file))).actions
+
+
+@pytest.mark.parametrize(("extent", "said"), [(None, None), (4 * MIB, None), (8 * MIB, "8M")])
+def test_lvms_own_extents_go_without_saying(extent: int | None, said: str | None) -> None:
+    there = with_disks(disk("a"))
+    draft = pn.Draft(there, take=there.disks, named=there.disks)
+    group = draft.add(lvm.Group(name="main", extent_size=extent), on=list(there.disks))
+    draft.add(lvm.Volume(name="root", size=pn.Exact(bytes=GIB), type="raid1", mirrors=1), on=[group])
+    written: Any = pn.write_layout(draft.wanted().graph).devices["lvm_vg"]["main"]
+    assert written.get("extentSize") == said
+    # Disko has no key for mirrors, and takes what lvcreate does.
+    assert written["lvs"]["root"]["extraArgs"] == ["--mirrors", "1"]
+
+
+@pytest.mark.parametrize(
+    ("gib", "metadata", "said"),
+    [(500, None, ["--data-offset=16384K"]), (0.5, "1.1", ["--data-offset=1024K"]), (500, "1.0", None)],
+)
+def test_disko_is_told_where_the_data_of_an_array_begins(
+    gib: float, metadata: str | None, said: list[str] | None, tmp_path: Path
+) -> None:
+    there = with_disks(*(disk(each, size=int(gib * GIB)) for each in "ab"))
+    draft = pn.Draft(there, take=there.disks, named=there.disks)
+    draft.add(mdraid.Array(name="main", level=1, metadata=metadata), on=list(there.disks))
+    wanted = draft.wanted()
+    written: Any = pn.write_layout(wanted.graph)
+    assert written.devices["mdadm"]["main"].get("extraArgs") == said
+    path = tmp_path / "layout.json"
+    path.write_bytes(written.to_json())
+    assert pn.read_layout(there, str(path)).graph == wanted.graph
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        ({"root": "20G", "home": "rest"}, {"root": "20480M", "home": "100%FREE"}),
+        ({"root": "20G", "home": "50%"}, {"root": "20480M", "home": "255996M"}),
+        ({"root": "50%", "home": "rest"}, {"root": "255996M", "home": "100%FREE"}),
+    ],
+)
+def test_what_fills_a_group_is_said_to_take_the_rest(
+    sizes: dict[str, str], said: dict[str, str], tmp_path: Path
+) -> None:
+    there = with_disks(disk("a"))
+    draft = pn.Draft(there, take=there.disks, named=there.disks)
+    group = draft.add(lvm.Group(name="main"), on=list(there.disks))
+    for name, size in sizes.items():
+        draft.add(lvm.Volume(name=name, size=size), on=[group])
+    wanted = draft.wanted()
+    written: Any = pn.write_layout(wanted.graph)
+    assert {name: each["size"] for name, each in written.devices["lvm_vg"]["main"]["lvs"].items()} == said
+    path = tmp_path / "layout.json"
+    path.write_bytes(written.to_json())
+    assert pn.read_layout(there, str(path)).graph == wanted.graph
+
+
+def test_settings_that_are_not_kept_are_named(tmp_path: Path) -> None:
+    content = {"type": "luks", "name": "c", "settings": {"preLVM": False, "gpgCard": {"gracePeriod": 1}, "_x": 1}}
+    path = layout(tmp_path, {"disk": {"main": {"device": "a", "content": content}}})
+    written = pn.write_layout(pn.read_layout(with_disks(disk("a")), path).graph)
+    assert written.left_out == ("the setting gpgCard of luks (disk:Disk-a/luks) is not kept",)
