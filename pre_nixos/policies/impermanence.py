@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta
 
-from pre_nixos.backends.btrfs import Btrfs, Subvolume
+from pre_nixos.backends.btrfs import Btrfs, Subvolume, why_lost
 from pre_nixos.backends.dmcrypt import Luks
 from pre_nixos.backends.gpt import Partition, Table
 from pre_nixos.backends.mdraid import Array
-from pre_nixos.backends.mounts import Mount
+from pre_nixos.backends.mounts import STORES, Mount
 from pre_nixos.plugin import Data, Draft, Options, Policy, hooks, implements
 from pre_nixos.policies.picking import pick
 from pre_nixos.policies.system import Reader, SystemOptions
@@ -181,11 +181,12 @@ class _Inside:
         yield from (f"option subvolumes: two would be mounted at {each}" for each in _twice(places))
         if "/boot" in places:
             yield "option subvolumes: the EFI system partition is mounted at /boot"
+        if self._root and self._options.blank and not any(place in places for place in STORES):
+            yield f"option subvolumes: nothing is mounted at {' or '.join(STORES)}, and the root is empty at every boot"
         root = self._root
         for name in names:
-            # Whoever goes back to the empty root would lose it.
-            if root and name.startswith(f"{root}/"):
-                yield f"option subvolumes: {name} would lie inside the root, and go with it at the next boot"
+            if root and (why := why_lost(name, root)):
+                yield f"option subvolumes: {name} {why}"
 
     def _wrong_blank(self) -> Iterator[str]:
         blank = self._options.blank
@@ -197,8 +198,8 @@ class _Inside:
             yield f"option blank: {error}"
         if blank in {each.name for each in self._all}:
             yield f"option blank: {blank} is the name of another subvolume"
-        if self._root and blank.startswith(f"{self._root}/"):
-            yield f"option blank: {blank} would lie inside the root, and go with it at the next boot"
+        if self._root and (why := why_lost(blank, self._root)):
+            yield f"option blank: {blank} {why}"
 
     def _wrong_keys(self) -> Iterator[str]:
         try:

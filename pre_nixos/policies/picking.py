@@ -8,7 +8,7 @@ from pre_nixos.plugin import Data, Disk, InvalidLayout, human
 from pre_nixos.policies.selection import Bucket, is_local, is_rotational, size_of, sort_into_buckets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pre_nixos.plugin import Machine, Wanted
 
@@ -74,6 +74,7 @@ class _Picking:
         self._others: dict[str, str] = {}
         self._there = machine.graph
         self._disks = tuple(machine.graph.of(Disk))
+        self._build = build
         self._fitting: list[tuple[Bucket, Wanted]] = []
         usable: list[Disk] = []
         for disk in self._disks:
@@ -85,10 +86,11 @@ class _Picking:
         for rotational in (False, True):
             mine = [disk for disk in usable if is_rotational(disk) is rotational]
             for bucket in sort_into_buckets(mine, demand.tolerance):
-                self._look_at(bucket, build)
+                self._look_at(bucket)
+        self._holding = [*self._found(usable)]
         self._fitting.sort(key=lambda each: (each[0].smallest, each[0].disks[0].id))
 
-    def _look_at(self, bucket: Bucket, build: Callable[[Sequence[Disk], Sequence[Disk]], Wanted]) -> None:
+    def _look_at(self, bucket: Bucket) -> None:
         count = self._demand.count
         if len(bucket.disks) < count:
             there = "it is alone" if len(bucket.disks) == 1 else f"there are {len(bucket.disks)}"
@@ -97,19 +99,18 @@ class _Picking:
             return
         smallest = sorted(bucket.disks, key=lambda disk: (size_of(disk), disk.id))[:count]
         try:
-            self._fitting.append((bucket, build(sorted(smallest, key=lambda disk: disk.id), ())))
+            self._fitting.append((bucket, self._build(sorted(smallest, key=lambda disk: disk.id), ())))
         except InvalidLayout as error:
             self._others |= {disk.id: "; ".join(error.problems) for disk in bucket.disks}
 
     def answer(self) -> Wanted:
         """Give what is wanted on the disks that fit, or say why nobody can tell which these are."""
+        if len(self._holding) == 1:
+            return self._holding[0]  # a disk that was plugged in later is no reason to make a system anew
         left = self._fitting
         if not left:
             text = f"no disk fits, and {_as_many(self._demand.count)} needed. {_MORE}"
             raise InvalidLayout([f"{text}\n{self._listed(self._disks)}"])
-        holding = [each for each in left if self._holds(each[1])]
-        if len(holding) == 1:
-            return holding[0][1]  # a disk that was plugged in later is no reason to make a system anew
         if self._demand.which != "only":
             first = left[0 if self._demand.which == "smallest" else -1]
             left = [each for each in left if each[0].smallest == first[0].smallest]
@@ -120,6 +121,19 @@ class _Picking:
         others = [disk for disk in self._disks if disk not in candidates]
         text = f"{len(candidates)} disks fit{rule}, and {_as_many(self._demand.count)} to be used. {_SAY}"
         raise InvalidLayout([f"{text}\n{self._listed([*candidates, *others])}"])
+
+    def _found(self, usable: Sequence[Disk]) -> Iterator[Wanted]:
+        """Give what is wanted on each set of disks that has the system, whatever other disks are like them by now."""
+        mine = {disk.id: disk for disk in usable}
+        places = {self._there.disks(each.id) for each in self._there.layers() if not isinstance(each, Disk)}
+        for place in sorted(map(sorted, places)):
+            if len(place) == self._demand.count and mine.keys() >= set(place):
+                try:
+                    wanted = self._build([mine[each] for each in place], ())
+                except InvalidLayout:
+                    continue  # why disks do not fit is said of each kind of them
+                if self._holds(wanted):
+                    yield wanted
 
     def _holds(self, wanted: Wanted) -> bool:
         """Whether the system is on these disks already, by its labels; what is closed cannot tell."""

@@ -22,3 +22,8 @@ def read_bytes(options: Options, names: Iterable[str], problems: list[str]) -> M
             problems.append(f"option {name}: {error}")
             read[name] = 0
     return read
+
+
+def is_read(name: str, problems: Iterable[str]) -> bool:
+    """Whether the option could be read, so that more may be said of it."""
+    return not any(each.startswith(f"option {name}: ") for each in problems)

@@ -11,7 +11,7 @@ from pre_nixos.backends.swap import File
 from pre_nixos.plugin import Exact, InvalidLayout, Options, Size, human, parse_size
 from pre_nixos.policies.booting import Start, has_uefi
 from pre_nixos.policies.picking import Demand
-from pre_nixos.policies.reading import read_bytes
+from pre_nixos.policies.reading import is_read, read_bytes
 from pre_nixos.policies.selection import size_of
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Reader:
         least, most = self.bytes["at_least"], self.bytes["at_most"]
         if 0 < most < least:
             self.problems.append(f"options at_least, at_most: no disk has from {human(least)} to {human(most)}")
-        if self.uefi and not self.bytes["esp"]:
+        if self.uefi and is_read("esp", self.problems) and not self.bytes["esp"]:
             self.problems.append(f"option esp: {options.esp!r} leaves UEFI nothing to start from")
         if isinstance(self.size, Exact) and self.size.bytes <= self.bytes["swap"]:
             room, swap = human(self.size.bytes), human(self.bytes["swap"])

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from pre_nixos.plugin import InvalidLayout, Options, Policy, hooks, human, implements
 from pre_nixos.policies.selection import eligible, is_rotational, size_of
+from pre_nixos.policies.tiered.carrying import find_carried
 from pre_nixos.policies.tiered.options import TieredOptions, read_sizes
 from pre_nixos.policies.tiered.stack import Stack
 from pre_nixos.policies.tiered.tiers import Demands, choose
-from pre_nixos.policies.tiered.volumes import divide, main_needs, swap_needs, swap_size
+from pre_nixos.policies.tiered.volumes import divide, large_needs, main_needs, swap_needs, swap_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -44,18 +45,22 @@ def propose(machine: Machine, options: Options) -> Wanted:
         swap_disks=options.swap_disks,
         main_needs=main_needs(options, sizes),
         swap_needs=swap_needs(swap, options, sizes),
+        large_needs=large_needs(options, sizes),
         main=options.main_name,
         large=options.large_name,
         swap=options.swap_name,
     )
-    choice = choose(asked or eligible(machine), demands, stack.room_if_any)
+    disks = asked or eligible(machine)
+    carried = find_carried(machine, disks, demands)
+    choice = choose(disks, demands, stack.room_if_any, carried)
     _insist(choice, asked)
-    volumes = divide({tier.name: stack.room(tier) for tier in choice.tiers}, swap, options, sizes)
+    rooms = {tier.name: stack.room(tier) for tier in choice.tiers}
+    volumes = divide(rooms, swap, options, sizes, swaps=next((name for name in carried if carried[name].swaps), ""))
     return stack.wanted(choice.tiers, volumes, asked)
 
 
 def _insist(choice: Choice, asked: Sequence[Disk]) -> None:
-    """Refuse names that would mean two groups, and to leave out a disk that somebody named."""
+    """Refuse names that would mean two groups, a system without a disk, and to leave out a disk that was named."""
     names = [tier.name for tier in choice.tiers]
     problems = [
         f"two volume groups would be named {name}; change main_name, large_name or swap_name"
@@ -63,11 +68,16 @@ def _insist(choice: Choice, asked: Sequence[Disk]) -> None:
     ]
     problems += [
         f"option disks: {disk.title} ({human(size_of(disk))}) would be left alone: no other "
-        f"{'HDD' if is_rotational(disk) else 'SSD'} that may be used has its size. Do not name it, raise the option "
-        "tolerance, or set lone to use it without redundancy."
+        f"{'HDD' if is_rotational(disk) else 'SSD'} that may be used has its size, and carries no volume group yet. "
+        "Do not name it, raise the option tolerance, or set lone to use it without redundancy."
         for disk in choice.left
         if disk in asked
     ]
+    if not any(tier.boots for tier in choice.tiers):
+        problems.append(
+            f"no disk is left for the system: those that may be used carry other volume groups already: "
+            f"{', '.join(names)}. Add a disk, or clear those first (pre-nixos wipe), which loses what is on them."
+        )
     if problems:
         raise InvalidLayout(problems)
 

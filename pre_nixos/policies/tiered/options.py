@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from pre_nixos.plugin import Data, InvalidLayout, Options
-from pre_nixos.policies.reading import read_bytes
+from pre_nixos.policies.reading import is_read, read_bytes
 
 _GROUP_NAME = re.compile(r"[A-Za-z0-9+_.][A-Za-z0-9+_.-]*")
 """What LVM takes as the name of a volume group, and md as that of an array."""
@@ -94,9 +94,9 @@ def read_sizes(options: TieredOptions) -> Sizes:
     """Read the options that are text. Raises InvalidLayout with everything that is wrong with any of them."""
     problems: list[str] = []
     read = read_bytes(options, Sizes.__struct_fields__, problems)
-    if read["extent"] & (read["extent"] - 1) or read["extent"] < 4096:
+    if is_read("extent", problems) and (read["extent"] & (read["extent"] - 1) or read["extent"] < 4096):
         problems.append(f"option extent: {options.extent!r} is not a power of two of at least 4 KiB")
-    if not read["slash"]:
+    if is_read("slash", problems) and not read["slash"]:
         problems.append(f"option slash: {options.slash!r} leaves no room for the system")
     names = {name: getattr(options, name) for name in ("main_name", "large_name", "swap_name")}
     problems += [

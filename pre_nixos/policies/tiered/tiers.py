@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from pre_nixos.plugin import Data, Disk
 from pre_nixos.policies.selection import Bucket, is_rotational, size_of, sort_into_buckets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 PAIR = 2
 
@@ -35,9 +36,30 @@ class Demands(Data):
     """The bytes without which a bucket is too small for `main`."""
     swap_needs: int = 0
     """The bytes without which a pair is too small for `swap`; 0 if there is to be no swap."""
+    large_needs: int = 0
+    """The bytes without which a bucket is too small for `large`."""
     main: str = "main"
     large: str = "large"
     swap: str = "swap"
+
+    def place(self, name: str) -> tuple[int, int] | None:
+        """Give the use of the group with this name, and its number among those of that use; None if it is no such."""
+        names = (self.main, self.large, self.swap)
+        if name in names:
+            return names.index(name), 0
+        base, _, number = name.rpartition("_")
+        further = base in {self.main, self.large} and number.isdecimal() and number[0] != "0"
+        return (names.index(base), int(number)) if further else None
+
+
+class Carried(Data):
+    """What an earlier run left: the disks of one volume group."""
+
+    bucket: Bucket
+    members: int = 0
+    """Of how many disks its array is, also if some are missing; 0 if there is none, or that is not known."""
+    swaps: bool = False
+    """Whether the swap is in it."""
 
 
 class Choice(Data):
@@ -59,25 +81,62 @@ def level_for(count: int, *, rotational: bool, careful: bool) -> int | None:
     return 0
 
 
-def choose(disks: Sequence[Disk], demands: Demands, room: Callable[[Tier], int]) -> Choice:
-    """Decide what becomes of each disk; `room` says how many bytes the volume group of a tier would have."""
+def choose(
+    disks: Sequence[Disk], demands: Demands, room: Callable[[Tier], int], carried: Mapping[str, Carried] = {}
+) -> Choice:
+    """Decide what becomes of each disk; `room` says how many bytes the volume group of a tier would have.
+
+    What is carried already stays where it is, as it is: the other disks are divided beside it.
+    """
+    busy = {disk.id for each in carried.values() for disk in each.bucket.disks}
     ssds, hdds = (
-        sort_into_buckets([disk for disk in disks if is_rotational(disk) is rotational], demands.tolerance)
+        sort_into_buckets(
+            [disk for disk in disks if disk.id not in busy and is_rotational(disk) is rotational], demands.tolerance
+        )
         for rotational in (False, True)
     )
-    roles = _Roles(demands, room)
-    system = roles.system_on_ssds(ssds, hdds)
-    tiers = [*roles.with_ssds(system, hdds)] if system else [*roles.with_hdds_only(hdds)]
+    tiers = _Roles(demands, room, carried).tiers(ssds, hdds)
     taken = {disk.id for tier in tiers for disk in tier.bucket.disks}
     return Choice(tiers=tuple(tiers), left=tuple(disk for disk in disks if disk.id not in taken))
 
 
 class _Roles:
-    def __init__(self, demands: Demands, room: Callable[[Tier], int]) -> None:
+    def __init__(self, demands: Demands, room: Callable[[Tier], int], carried: Mapping[str, Carried]) -> None:
         self.demands = demands
         self.room = room
+        self.carried = carried
 
-    def system_on_ssds(self, ssds: Sequence[Bucket], hdds: Sequence[Bucket]) -> Sequence[Bucket]:
+    def tiers(self, ssds: Sequence[Bucket], hdds: Sequence[Bucket]) -> Sequence[Tier]:
+        """Give every group, those that are carried included; none that boots if there is no disk for the system."""
+        main, more, storage = self._divided(ssds, hdds)
+        swap = self._suited_to_swap(storage)
+        larges = [each for each in storage if each is not swap]
+        uses = [(name, each.bucket) for name, each in self.carried.items()]
+        if main and self.demands.main not in self.carried:
+            uses.append((self.demands.main, main))
+        if swap:
+            uses.append((self.demands.swap, swap))
+        uses += zip(self._free_names(self.demands.main, 1), more, strict=False)
+        uses += zip(self._free_names(self.demands.large, self._first_number(larges)), larges, strict=False)
+        tiers = [self._tier(name, bucket, boots=bucket is main) for name, bucket in uses]
+        return sorted(tiers, key=lambda tier: self.demands.place(tier.name) or ())
+
+    def _divided(
+        self, ssds: Sequence[Bucket], hdds: Sequence[Bucket]
+    ) -> tuple[Bucket | None, Sequence[Bucket], Sequence[Bucket]]:
+        """Give the bucket for the system, the further SSDs, and the HDDs beside it, the most useful ones first."""
+        there = self.carried.get(self.demands.main)
+        if there:
+            # SSDs on which the system had no room were left alone when it was put on HDDs, and still are.
+            more = [each for each in self._sensible(ssds) if not there.bucket.rotational or self._carries_main(each)]
+            return there.bucket, more, self._sensible(hdds)
+        system = self._system_on_ssds(ssds, hdds)
+        if system:
+            return system[0], system[1:], self._sensible(hdds)
+        main = self._system_on_hdds(hdds)
+        return main, [], [each for each in self._sensible(hdds) if each is not main]
+
+    def _system_on_ssds(self, ssds: Sequence[Bucket], hdds: Sequence[Bucket]) -> Sequence[Bucket]:
         """Give the buckets of SSDs to use, that for the system first; empty if the HDDs must carry it."""
         candidates = self._sensible(ssds) or ssds
         able = [each for each in candidates if self._carries_main(each)]
@@ -87,40 +146,29 @@ class _Roles:
         main = (able or candidates)[:1]
         return [*main, *(each for each in self._sensible(ssds) if each not in main)]
 
-    def with_ssds(self, ssds: Sequence[Bucket], hdds: Sequence[Bucket]) -> Sequence[Tier]:
-        """Put the system on SSDs and the rest on HDDs."""
-        mains = [
-            self._tier(_numbered(self.demands.main, count), each, boots=count == 0) for count, each in enumerate(ssds)
-        ]
-        return [*mains, *self._storage(self._sensible(hdds))]
-
-    def with_hdds_only(self, hdds: Sequence[Bucket]) -> Sequence[Tier]:
-        """Put the system on a mirror of HDDs, or on what comes nearest."""
+    def _system_on_hdds(self, hdds: Sequence[Bucket]) -> Bucket | None:
+        """Give a mirror of HDDs for the system, or what comes nearest."""
         usable = self._sensible(hdds) or hdds[:1]
         if not usable:
-            return []
+            return None
         able = [each for each in usable if self._carries_main(each)] or usable
         redundant = [each for each in able if len(each.disks) >= PAIR] or able
         pairs = [each for each in redundant if len(each.disks) == PAIR] or redundant
         # The largest bucket is worth more as `large`, if there is another for the system.
-        main = next((each for each in pairs if each is not usable[0]), pairs[0])
-        rest = [each for each in usable if each is not main]
-        return [self._tier(self.demands.main, main, boots=True), *self._storage(rest)]
-
-    def _storage(self, hdds: Sequence[Bucket]) -> Sequence[Tier]:
-        if not hdds:
-            return []
-        swap = self._suited_to_swap(hdds)
-        larges = [each for each in hdds if each is not swap]
-        tiers = [self._tier(_numbered(self.demands.large, count), each) for count, each in enumerate(larges)]
-        return [*tiers, self._tier(self.demands.swap, swap)] if swap else tiers
+        spared = None if self.demands.large in self.carried else usable[0]
+        return next((each for each in pairs if each is not spared), pairs[0])
 
     def _suited_to_swap(self, hdds: Sequence[Bucket]) -> Bucket | None:
         """Find the smallest pair that holds it and is clearly smaller than the disks of `large`."""
-        if not self.demands.swap_needs:
+        settled = self.demands.swap in self.carried or any(each.swaps for each in self.carried.values())
+        if not self.demands.swap_needs or settled:
             return None
-        limit = hdds[0].smallest * self.demands.swap_disks / 100
-        for each in reversed(hdds[1:]):
+        there = self.carried.get(self.demands.large)
+        larges = [there.bucket, *hdds] if there else hdds
+        if not larges:
+            return None
+        limit = larges[0].smallest * self.demands.swap_disks / 100
+        for each in reversed(larges[1:]):
             small_pair = len(each.disks) == PAIR and max(map(size_of, each.disks)) <= limit
             if small_pair and self.room(self._tier(self.demands.swap, each)) >= self.demands.swap_needs:
                 return each
@@ -134,9 +182,19 @@ class _Roles:
         return [each for each in buckets if len(each.disks) >= least]
 
     def _tier(self, name: str, bucket: Bucket, *, boots: bool = False) -> Tier:
-        level = level_for(len(bucket.disks), rotational=bucket.rotational, careful=self.demands.careful)
+        # An array that lost a member is still an array of so many.
+        there = self.carried.get(name)
+        count = max(len(bucket.disks), there.members if there else 0)
+        level = level_for(count, rotational=bucket.rotational, careful=self.demands.careful)
         return Tier(name=name, bucket=bucket, level=level, boots=boots)
 
+    def _first_number(self, larges: Sequence[Bucket]) -> int:
+        """Give 1 if none is to be `large`: a finished system does without it if what is added is too small for that."""
+        if self.demands.main not in self.carried or not larges:
+            return 0
+        return int(self.room(self._tier(self.demands.large, larges[0])) < self.demands.large_needs)
 
-def _numbered(name: str, count: int) -> str:
-    return f"{name}_{count}" if count else name
+    def _free_names(self, family: str, first: int) -> Iterator[str]:
+        """Give the names of a family that no group has yet, from this number on."""
+        names = (f"{family}_{number}" if number else family for number in itertools.count(first))
+        return (name for name in names if name not in self.carried)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from pre_nixos.policies.tiered.options import Sizes, TieredOptions
 
 GIB = 1024 * MIB
+SWAP = "swap"
+"""The volume to swap to."""
 STICKY = 0o1777
 """The mode of a directory in which everybody may make files, and remove only their own."""
 VAR_TMP = "/var/tmp"  # noqa: S108 - a place to mount at, not a file to write
@@ -46,6 +48,11 @@ def main_needs(options: TieredOptions, sizes: Sizes) -> int:
     return _up(sizes.slash, sizes.extent) + options.free_extents * sizes.extent
 
 
+def large_needs(options: TieredOptions, sizes: Sizes) -> int:
+    """Give the bytes without which a volume group is too small for the data."""
+    return _up(sizes.data, sizes.extent) + options.free_extents * sizes.extent
+
+
 def swap_needs(swap: int, options: TieredOptions, sizes: Sizes) -> int:
     """Give the bytes without which a pair of disks is too small for swap and what comes with it; 0 without swap."""
     if not swap:
@@ -54,8 +61,13 @@ def swap_needs(swap: int, options: TieredOptions, sizes: Sizes) -> int:
     return wanted + options.free_extents * sizes.extent
 
 
-def divide(rooms: Mapping[str, int], swap: int, options: TieredOptions, sizes: Sizes) -> Sequence[Volume]:
-    """Give the volumes, `rooms` being the bytes of each volume group. Raises InvalidLayout with all that do not fit."""
+def divide(
+    rooms: Mapping[str, int], swap: int, options: TieredOptions, sizes: Sizes, *, swaps: str = ""
+) -> Sequence[Volume]:
+    """Give the volumes, `rooms` being the bytes of each volume group. Raises InvalidLayout with all that do not fit.
+
+    `swaps` is the group that has the swap already, which stays there.
+    """
     groups = {name: _Group(name, room, options, sizes) for name, room in rooms.items()}
     main, large = groups.get(options.main_name), groups.get(options.large_name)
     if main:
@@ -67,11 +79,11 @@ def divide(rooms: Mapping[str, int], swap: int, options: TieredOptions, sizes: S
         large.insist("data", sizes.data, at="/data")
     small = groups.get(options.swap_name)
     # On a pair of its own there is room for what else is written all the time and may be lost.
-    if small and small.offer("swap", swap):
+    if small and small.offer(SWAP, swap):
         small.offer("var_tmp", sizes.var_tmp, at=VAR_TMP, mode=STICKY)
         small.offer("var_log", sizes.var_log, at="/var/log")
     else:
-        _ = (large and large.offer("swap", swap)) or (main and main.offer("swap", swap))
+        _ = any(each.offer(SWAP, swap) for each in (groups.get(swaps), large, main) if each)
     problems = [problem for group in groups.values() for problem in group.problems]
     if problems:
         raise InvalidLayout(problems)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,6 +15,7 @@ from pre_nixos.backends.mdraid import Array
 from pre_nixos.backends.mounts import Mount
 from pre_nixos.model.difference import Fate, shortcomings
 from pre_nixos.plugin import Disk, Draft, Rest
+from tests.unit.render.nixeval import evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,6 +72,18 @@ def read_back(machine: pn.Machine, wanted: pn.Wanted, folder: Path) -> None:
     written = pn.write_layout(wanted.graph)
     assert written.left_out == ()
     file = folder / "layout.json"
-    file.write_bytes(written.to_json())
+    file.write_text(json.dumps(evaluate(written.to_nix(), folder)))
     assert pn.check_layout(str(file)) == ()
     assert pn.read_layout(machine, str(file)).graph == wanted.graph
+
+
+def after(machine: pn.Machine, wanted: pn.Wanted) -> pn.Machine:
+    """Give the machine on which all that is wanted was made."""
+    made = pn.schedule(machine, wanted).result().with_each(lambda each: _seen(machine, each))
+    others = machine.graph.without(wanted.takes)
+    return msgspec.structs.replace(machine, graph=others.plus((each, made.on(each.id)) for each in made.layers()))
+
+
+def plugged_in(machine: pn.Machine, *disks: Disk) -> pn.Machine:
+    """Give the machine with these disks beside its own."""
+    return msgspec.structs.replace(machine, graph=machine.graph.plus((each, ()) for each in disks))

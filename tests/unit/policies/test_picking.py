@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pre_nixos as pn
 from pre_nixos.model.difference import shortcomings
-from tests.unit.policies.servers import GB, TB, drawn, server
+from tests.unit.policies.finished import after, plugged_in
+from tests.unit.policies.servers import GB, TB, disk, drawn, server, ssds
 
 if TYPE_CHECKING:
     from pre_nixos.plugin import Disk
@@ -79,3 +81,27 @@ def _may_be_taken(disk: Disk, boot: tuple[str, ...]) -> bool:
 def _looks(disk: Disk) -> tuple[int, bool]:
     assert disk.device
     return disk.size, disk.device.rotational is not False
+
+
+@pytest.mark.parametrize("letter", ["A", "Z"])
+@pytest.mark.parametrize(("size", "tolerance"), [(480 * GB, 1.0), (478 * GB, 1.0), (476 * GB, 0.0)])
+@pytest.mark.parametrize("mirror", [0, 1, 2, 3])
+def test_a_system_stays_where_it_is_also_beside_disks_that_are_alike(
+    mirror: int, letter: str, size: int, tolerance: float
+) -> None:
+    policy, options = ("impermanence", {"mirror": mirror, "tolerance": tolerance}) if mirror else ("single", {})
+    sizes = [480 * GB, 480 * GB, 480 * GB + int(tolerance * 4 * GB)]
+    machine = server([disk(f"M{count}", each) for count, each in enumerate(sizes[-max(1, mirror) :])])
+    before = pn.propose(machine, policy, options)
+    there = plugged_in(after(machine, before), *(disk(f"{letter}{count}", size) for count in range(3)))
+    assert pn.propose(there, policy, options) == before
+    assert pn.schedule(there, before).actions == ()
+
+
+def test_two_disks_with_a_system_are_told_apart_by_a_person() -> None:
+    one, other = (server([each]) for each in ssds(TB, TB))
+    there = after(one, pn.propose(one, "single", {}))
+    twin = after(other, pn.propose(other, "single", {})).graph
+    both = msgspec.structs.replace(there, graph=there.graph.plus((each, twin.on(each.id)) for each in twin.layers()))
+    with pytest.raises(pn.InvalidLayout, match="2 disks fit"):
+        pn.propose(both, "single", {})

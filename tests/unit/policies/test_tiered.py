@@ -25,6 +25,7 @@ from pre_nixos.model.difference import shortcomings
 from pre_nixos.plugin import BlockDevice, Disk, InvalidLayout, Machine, Wanted, exact_bytes
 from pre_nixos.policies import tiered
 from pre_nixos.policies.tiered import TieredOptions
+from pre_nixos.policies.tiered.options import read_sizes
 from tests.unit.policies.servers import GB, GIB, MIB, TB, disk, drawn, hdds, server, ssds
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def test_disks_on_a_network_must_be_named() -> None:
 
 
 def test_no_disks_at_all() -> None:
-    with pytest.raises(InvalidLayout, match="at least 1 disks, and 0 fit") as refused:
+    with pytest.raises(InvalidLayout, match="at least 1 disk, and none fits") as refused:
         propose(server([disk("STICK", 32 * GB, transport="usb")]), "tiered", registry=REGISTRY)
     assert "Disk STICK, 29.8 GiB (taken only if named)" in str(refused.value)
 
@@ -310,3 +311,10 @@ def _nothing_is_larger_than_what_it_is_on(found: Wanted) -> None:
     for each in found.takes:
         partitions = [layer for layer in graph.of(Partition) if each in graph.disks(layer.id)]
         assert sum(exact_bytes(layer.size) for layer in partitions) < graph.space(graph[each])
+
+
+@pytest.mark.parametrize("name", ["slash", "extent"])
+def test_what_cannot_be_read_is_said_once(name: str) -> None:
+    with pytest.raises(InvalidLayout) as refused:
+        read_sizes(msgspec.convert({name: "abc"}, TieredOptions))
+    assert refused.value.problems == (f"option {name}: 'abc' is not a size; write for example 512M, 50GiB or 400GB",)
