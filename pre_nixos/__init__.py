@@ -33,9 +33,11 @@ if TYPE_CHECKING:
     from pre_nixos.model.draft import Draft, Erasure, Handle, InvalidLayout, Wanted
     from pre_nixos.model.graph import DeviceGraph
     from pre_nixos.model.layer import Disk, Layer
-    from pre_nixos.model.machine import Machine
+    from pre_nixos.model.machine import Disks, Machine, NoSuchDisks
     from pre_nixos.model.plan import Plan
     from pre_nixos.model.size import Exact, Rest, Share
+    from pre_nixos.render.nixos import WrittenModule, write_module
+    from pre_nixos.render.plan import describe_plan
 
 _HOMES = {
     "flow.apply": ("apply",),
@@ -57,9 +59,11 @@ _HOMES = {
     "model.draft": ("Draft", "Erasure", "Handle", "InvalidLayout", "Wanted"),
     "model.graph": ("DeviceGraph",),
     "model.layer": ("Disk", "Layer"),
-    "model.machine": ("Machine",),
+    "model.machine": ("Disks", "Machine", "NoSuchDisks"),
     "model.plan": ("Plan",),
     "model.size": ("Exact", "Rest", "Share"),
+    "render.nixos": ("WrittenModule", "write_module"),
+    "render.plan": ("describe_plan",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -69,6 +73,7 @@ __all__ = [
     "BlockDevice",
     "DeviceGraph",
     "Disk",
+    "Disks",
     "Draft",
     "Erasure",
     "Event",
@@ -78,6 +83,7 @@ __all__ = [
     "InvalidLayout",
     "Layer",
     "Machine",
+    "NoSuchDisks",
     "Patience",
     "Plan",
     "Refused",
@@ -88,9 +94,11 @@ __all__ = [
     "Verb",
     "Wanted",
     "WrittenLayout",
+    "WrittenModule",
     "apply",
     "blank",
     "check_layout",
+    "describe_plan",
     "disks_of_layout",
     "dump_machine",
     "dump_plan",
@@ -104,6 +112,7 @@ __all__ = [
     "schedule",
     "verify",
     "write_layout",
+    "write_module",
 ]
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pre_nixos.model.action import Verb
 from pre_nixos.model.layer import Disk
 from pre_nixos.render.members import shortened
-from pre_nixos.render.plan import counted
+from pre_nixos.render.plan import as_wanted, counted
 from pre_nixos.render.text import printable
 from pre_nixos.render.words import full_name, known_as
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from pre_nixos.flow.outcome import Report, Round
     from pre_nixos.model.action import Action
@@ -19,12 +20,13 @@ if TYPE_CHECKING:
 MOST_LISTED = 5
 
 
-def success(report: Report) -> str:
-    """Say that all is as wanted, and what that took."""
+def success(report: Report, only: Collection[Verb] = tuple(Verb)) -> str:
+    """Say that all is as wanted, and what that took; `only` are the verbs it was to make do with."""
+    said = as_wanted(report.rounds[0].plan.only if report.rounds else only)
     if not report.actions:
-        return "Everything is as wanted: there was nothing to do."
+        return f"{said}: there was nothing to do."
     rounds = f" in {len(report.rounds)} rounds" if len(report.rounds) > 1 else ""
-    return f"Everything is as wanted, after {counted(report.actions, 'action')}{rounds} and {report.seconds:.0f} s."
+    return f"{said}, after {counted(report.actions, 'action')}{rounds} and {report.seconds:.0f} s."
 
 
 def failure(report: Report, names: Mapping[str, str]) -> Iterator[str]:

@@ -40,8 +40,8 @@ class Complaint(Exception):
 class Usage(Complaint):
     """The command line makes no sense."""
 
-    def __init__(self, problem: str) -> None:
-        super().__init__(problem, outcome=Outcome.USAGE)
+    def __init__(self, *problems: str, advice: str = "") -> None:
+        super().__init__(*problems, advice=advice, outcome=Outcome.USAGE)
 
 
 def complaint_about(error: Exception) -> Complaint:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import argparse
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from pre_nixos.cli.asking import secrets_for
 from pre_nixos.cli.complaint import Complaint, Outcome, Usage
 from pre_nixos.cli.source import look, require_root
+from pre_nixos.flow.diagnostics import PLACE
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Mapping
 
-    from pre_nixos.cli.interrupts import Interrupts
     from pre_nixos.cli.parser import Parser
+    from pre_nixos.cli.runlog import RunLog
+    from pre_nixos.cli.screen import Screen
     from pre_nixos.cli.session import Session
+    from pre_nixos.cli.standing import Standing
     from pre_nixos.flow.outcome import Event, Report
     from pre_nixos.model.machine import Machine
     from pre_nixos.model.plan import Plan
@@ -27,16 +30,48 @@ def add_consent(parser: Parser) -> None:
     """Add the options by which one agrees, and those that say where the outcome is kept."""
     parser.add_argument("--consent", metavar="DIGEST", help="agree to the plan with this digest, as it was shown")
     parser.add_argument("--yes", action="store_true", help="agree to whatever the plan made now will be")
+    add_keeping(parser)
+
+
+def add_jobs(parser: Parser) -> None:
+    """Add the option that says how many disks are worked on at a time."""
+    parser.add_argument(
+        "--jobs",
+        metavar="N",
+        type=_at_least_one,
+        default=1,
+        help="erase, or give tables to, so many disks at the most at a time (default: 1); programs run one at a time",
+    )
+
+
+def _at_least_one(said: str) -> int:
+    if not said.isdecimal() or int(said) < 1:
+        raise argparse.ArgumentTypeError(f"{said!r} is no number from 1 on")
+    return int(said)
+
+
+def add_keeping(parser: Parser) -> None:
+    """Add the options that say where the outcome is kept."""
     parser.add_argument("--report", metavar="FILE", help="write down in JSON what was done")
-    parser.add_argument("--log", metavar="FILE", help="append every event to this file, a JSON line each")
+    parser.add_argument("--log", metavar="FILE", help="append every event to this file, too, a JSON line each")
+    parser.add_argument(
+        "--log-dir",
+        metavar="DIR",
+        help=f"where events, plan and report are kept in any case (default: {PLACE}, of the machine this runs on)",
+    )
 
 
 def check(arguments: argparse.Namespace) -> None:
     """Refuse what cannot be meant, and files that could not be written, before anything is looked at."""
-    from pre_nixos.cli.files import check_writable
-
     if arguments.yes and arguments.consent:
         raise Usage("Either --yes or --consent, not both.")
+    check_keeping(arguments)
+
+
+def check_keeping(arguments: argparse.Namespace) -> None:
+    """Refuse files that could not be written."""
+    from pre_nixos.cli.files import check_writable
+
     for path in filter(None, (arguments.report, arguments.log)):
         check_writable(path)
 
@@ -47,14 +82,17 @@ def with_consent(
     plan_for: Callable[[Machine], Plan],
     *,
     whole: str = "pre-nixos plan",
+    instead: str = "",
+    standing: Standing | None = None,
 ) -> int:
     """Look at the machine, show the plan for it, and carry it out once somebody agreed.
 
-    `whole` is the command that shows all of a plan that cannot be carried out.
+    `whole` is the command that shows all of a plan that cannot be carried out, `instead` what can be done by who is not
+    root.
     """
     from pre_nixos.render.words import kernel_names
 
-    require_root(session, "change disks")
+    require_root(session, "change disks", instead=instead)
     require_turn(session)
     machine = look(session)
     plan = plan_for(machine)
@@ -64,7 +102,8 @@ def with_consent(
             *(str(each) for each in plan.objections),
             advice=f"Nothing was changed. `{whole}` shows the whole plan that this speaks against.",
         )
-    return carry_out(plan, consent_to(plan, arguments, session, names), arguments, session, machine)
+    consent = consent_to(plan, arguments, session, names)
+    return carry_out(plan, consent, arguments, session, machine, standing=standing)
 
 
 def consent_to(plan: Plan, arguments: argparse.Namespace, session: Session, names: Mapping[str, str]) -> str:
@@ -126,43 +165,65 @@ def _ask(plan: Plan, session: Session, names: Mapping[str, str]) -> None:
         raise Complaint("That was not a yes. Nothing was changed.")
 
 
-def carry_out(plan: Plan, consent: str, arguments: argparse.Namespace, session: Session, machine: Machine) -> int:
-    """Carry out a plan that was agreed to, on a machine just looked at, and say how it ended."""
-    from pre_nixos.flow.apply import as_it_is
+def carry_out(
+    plan: Plan,
+    consent: str,
+    arguments: argparse.Namespace,
+    session: Session,
+    machine: Machine,
+    *,
+    standing: Standing | None = None,
+    last: bool = True,
+) -> int:
+    """Carry out a plan that was agreed to, on a machine just looked at; say how it ended, and keep what is kept.
 
-    report = as_it_is(plan, machine, session.host) or _done(plan, consent, arguments, session, machine)
+    A good end is told only of the `last` one, if several are carried out in a row.
+    """
+    from pre_nixos.cli.runlog import RunLog
+    from pre_nixos.flow.apply import as_it_is
+    from pre_nixos.render.words import kernel_names
+
+    names = kernel_names(machine.graph)
+    places = (arguments.log_dir, arguments.log)
+    with RunLog(plan, session, arguments.command, *places, names=names, standing=standing) as log:
+        report = as_it_is(plan, machine, session.host) or _done(plan, consent, arguments, session, names, log)
+        log.ended("done", report=report)
+    if not last:
+        return 0
     _keep(report, arguments, session)
     if not arguments.json:
-        _tell(report, session)
+        _tell(report, plan, session)
     return 0
 
 
-def _done(plan: Plan, consent: str, arguments: argparse.Namespace, session: Session, machine: Machine) -> Report:
-    from pre_nixos.cli.interrupts import Interrupts
-    from pre_nixos.cli.progress import display_on
-    from pre_nixos.flow.outcome import Failed
+def _done(
+    plan: Plan,
+    consent: str,
+    arguments: argparse.Namespace,
+    session: Session,
+    names: Mapping[str, str],
+    log: RunLog,
+) -> Report:
+    from pre_nixos.flow.outcome import Failed, Refused
     from pre_nixos.hooks.registry import PluginError
-    from pre_nixos.model.layer import Disk
-    from pre_nixos.render.words import kernel_names
 
     # Before the progress is shown, which would be drawn over the question.
-    secrets = secrets_for(plan, session)
-    heard = session.err.descriptor() if session.err.is_terminal else None
     try:
-        with ExitStack() as stack:
-            log = _log(arguments.log, stack)
-            stop = stack.enter_context(Interrupts(heard))
-            display = stack.enter_context(display_on(session.err, plan.before.of(Disk)))
-
-            def observe(event: Event) -> None:
-                display(event)
-                log(event)
-
-            return _apply(plan, consent, secrets, observe, stop, session)
+        secrets = secrets_for(plan, session)
+    except Complaint as refused:
+        log.ended("refused", refused.problems)
+        raise
+    try:
+        return _apply(plan, consent, secrets, log, session, jobs=getattr(arguments, "jobs", 1))
+    except Refused as refused:
+        log.ended("refused", refused.reasons)
+        raise
     except Failed as failed:
+        log.ended("failed", [failed.report.problem], failed.report)
         _keep(failed.report, arguments, session)
-        raise _failed(failed.report, arguments, kernel_names(machine.graph)) from failed
+        raise _failed(failed.report, arguments, names) from failed
     except PluginError as error:
+        log.ended("failed", [str(error)])
         raise Complaint(
             f"{error}. Something may have been changed.",
             advice="Run the same command again: it looks at the machine as it is now.",
@@ -170,25 +231,33 @@ def _done(plan: Plan, consent: str, arguments: argparse.Namespace, session: Sess
         ) from error
 
 
-def _apply(
-    plan: Plan,
-    consent: str,
-    secrets: Mapping[str, str],
-    observe: Callable[[Event], None],
-    stop: Interrupts,
-    session: Session,
-) -> Report:
+def _apply(plan: Plan, consent: str, secrets: Mapping[str, str], log: RunLog, session: Session, *, jobs: int) -> Report:
+    """Carry it out, where it can be watched and stopped."""
+    from pre_nixos.cli.interrupts import Interrupts
+    from pre_nixos.cli.progress import display_on
     from pre_nixos.flow.apply import apply
+    from pre_nixos.model.layer import Disk
 
-    return apply(
-        plan,
-        consent=consent,
-        host=session.host,
-        observer=observe,
-        cancel=stop,
-        secrets=secrets,
-        registry=session.registry,
-    )
+    heard = session.err.descriptor() if session.err.is_terminal else None
+    with ExitStack() as stack:
+        stop = stack.enter_context(Interrupts(heard))
+        display = stack.enter_context(display_on(session.err, plan.before.of(Disk)))
+
+        def observe(event: Event) -> None:
+            display(event)
+            log(event)
+
+        return apply(
+            plan,
+            consent=consent,
+            host=session.host,
+            observer=observe,
+            cancel=stop,
+            secrets=secrets,
+            logs=log.directory or PLACE,
+            jobs=jobs,
+            registry=session.registry,
+        )
 
 
 def _keep(report: Report, arguments: argparse.Namespace, session: Session) -> None:
@@ -207,18 +276,22 @@ def _keep(report: Report, arguments: argparse.Namespace, session: Session) -> No
             session.err.say(f"The report was not written: {complaint}")
 
 
-def _tell(report: Report, session: Session) -> None:
+def _tell(report: Report, plan: Plan, session: Session) -> None:
     from pre_nixos.cli.aftermath import success
     from pre_nixos.render.text import Style
+
+    if report.rounds:
+        show_after(report, session.out)
+    session.out.say(success(report, plan.only), Style.GOOD)
+
+
+def show_after(report: Report, screen: Screen) -> None:
+    """Draw what there was after a run, as far as it was about that."""
     from pre_nixos.render.tree import tree
     from pre_nixos.render.words import kernel_names
 
-    if report.rounds:
-        graph = report.after.only(_of_the_plan(report))
-        session.out.show(
-            tree(graph, width=session.out.width, guides=session.out.guides, names=kernel_names(report.after))
-        )
-    session.out.say(success(report), Style.GOOD)
+    graph = report.after.only(_of_the_plan(report))
+    screen.show(tree(graph, width=screen.width, guides=screen.guides, names=kernel_names(report.after)))
 
 
 def _of_the_plan(report: Report) -> set[str]:
@@ -232,11 +305,3 @@ def _failed(report: Report, arguments: argparse.Namespace, names: Mapping[str, s
 
     *problems, advice = failure(report, names)
     return Complaint(*problems, advice=advice, outcome=Outcome.FAILED, has_result=arguments.json)
-
-
-def _log(path: str | None, stack: ExitStack) -> Callable[[Event], None]:
-    if path is None:
-        return lambda _: None
-    from pre_nixos.cli.log import event_log
-
-    return event_log(stack.enter_context(open(path, "a", encoding="utf-8", buffering=1)))

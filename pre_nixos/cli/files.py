@@ -27,13 +27,14 @@ def check_writable(path: str) -> None:
         raise Complaint(f"{path} cannot be written to. {NOTHING_CHANGED}")
 
 
-def write_file(path: str, content: bytes) -> None:
+def write_file(path: str, content: bytes, mode: int = 0o600) -> None:
     """Write a file whole: the old one stays until the new one is complete."""
     check_writable(path)
     draft = f"{path}.part"
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with open(descriptor, "wb") as file:
+            os.fchmod(descriptor, mode)
             file.write(content)
             file.flush()
             os.fsync(descriptor)

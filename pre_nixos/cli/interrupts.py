@@ -17,7 +17,10 @@ SAID = b"\r\nStopping as soon as this action is over; what it runs must not be c
 
 
 class Interrupts:
-    """While this is entered, the signals that end a program only ask it to stop."""
+    """While this is entered, the signals that end a program only ask it to stop.
+
+    One that is entered inside of another hears for both.
+    """
 
     def __init__(self, descriptor: int | None = None) -> None:
         """Take the descriptor to confirm on that a signal was heard."""
@@ -41,8 +44,10 @@ class Interrupts:
         return self.asked
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
-        del number, frame
         self.asked = True
+        outer = getattr(self._before.get(signal.Signals(number)), "__self__", None)
+        if isinstance(outer, Interrupts):
+            outer._hear(number, frame)  # noqa: SLF001 - one of us
         if self._descriptor is not None:
             # Not through the stream, which may be in the middle of writing; and never waiting for a reader.
             with contextlib.suppress(OSError):

@@ -7,6 +7,7 @@ import posixpath
 from typing import TYPE_CHECKING
 
 from pre_nixos.cli.complaint import Complaint, Usage
+from pre_nixos.cli.source import source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,11 +43,12 @@ def add_layout(parser: Parser) -> None:
         help="take the scripts in the layout as well (postCreateHook and so on); the plan shows all of them",
     )
     parser.add_argument(
-        "--root", metavar="PATH", type=_absolute, help=f"where the described system's root is (default: {ROOT})"
+        "--root", metavar="PATH", type=absolute, help=f"where the described system's root is (default: {ROOT})"
     )
 
 
-def _absolute(path: str) -> str:
+def absolute(path: str) -> str:
+    """Take a path as an option that must be absolute."""
     if not path.startswith("/") or ".." in path.split("/"):
         raise argparse.ArgumentTypeError(f"{path!r} is no absolute path")
     return "/" + posixpath.normpath(path).strip("/")
@@ -78,7 +80,7 @@ def wanted_by_layout(arguments: argparse.Namespace, machine: Machine, session: S
     try:
         return read_layout(
             machine,
-            path_of(arguments.layout),
+            source(arguments.layout),
             disks=disks_named(arguments),
             root=arguments.root or ROOT,
             allow_hooks=arguments.allow_hooks,
@@ -90,11 +92,12 @@ def wanted_by_layout(arguments: argparse.Namespace, machine: Machine, session: S
 
 def check(arguments: argparse.Namespace, session: Session) -> int:
     """Say what is wrong with a layout; 1 if anything is."""
+    from pre_nixos.flow.documents import called
     from pre_nixos.layouts.wanted import check_layout
 
     path = arguments.check_layout
     problems = check_layout(
-        path_of(path), disks=disks_named(arguments), allow_hooks=arguments.allow_hooks, registry=session.registry
+        source(path), disks=disks_named(arguments), allow_hooks=arguments.allow_hooks, registry=session.registry
     )
     if arguments.json:
         session.put_json(
@@ -104,23 +107,38 @@ def check(arguments: argparse.Namespace, session: Session) -> int:
         from pre_nixos.render.text import printable
 
         # A line each, however long: who reads many of these looks for one.
-        for line in problems or (f"Nothing is wrong with {path}.",):
+        for line in problems or (f"Nothing is wrong with {called(source(path))}.",):
             session.out.write(f"{printable(line)}\n")
     return 1 if problems else 0
 
 
-def put_layout(graph: DeviceGraph, machine: Machine, session: Session, scripts: Sequence[Script] = ()) -> None:
-    """Write a graph as a layout, with the names of a machine's disks; what it has no words for is said beside it."""
-    from pre_nixos.layouts.write import write_layout
+def put_layout(
+    graph: DeviceGraph,
+    machine: Machine,
+    session: Session,
+    scripts: Sequence[Script] = (),
+    *,
+    as_json: bool = False,
+    found_at: str = "",
+) -> None:
+    """Write a graph as a layout, with the names of a machine's disks; what it has no words for is said beside it.
+
+    A graph that was found is that of the system whose root is at `found_at`.
+    """
+    from pre_nixos.layouts.write import BEYOND, write_layout
     from pre_nixos.model.layer import Disk
 
     # While they are there, the kernel's names are what people know the disks by.
     disks = machine.graph.of(Disk)
     known = {disk.id: disk.device.name for disk in disks if disk.device and disk.device.name}
-    written = write_layout(graph, names=known, disks=disks, scripts=scripts, registry=session.registry)
-    session.out.write(written.to_json().decode())
+    written = write_layout(
+        graph, names=known, disks=disks, scripts=scripts, found_at=found_at, registry=session.registry
+    )
+    session.out.write(written.to_json().decode() if as_json else written.to_nix())
     for each in written.left_out:
         session.err.say(f"Left out: {each}.")
+    for each in written.beyond():
+        session.err.say(f"{BEYOND}: {each}.")
 
 
 def complaint(path: str, error: InvalidLayout) -> Complaint:
@@ -132,5 +150,5 @@ def complaint(path: str, error: InvalidLayout) -> Complaint:
 
 
 def path_of(path: str) -> str:
-    """Give the path to read: a dash is standard input."""
+    """Give a path for what reads a layout more than once, which a descriptor cannot be."""
     return "/dev/stdin" if path == "-" else path

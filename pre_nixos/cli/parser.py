@@ -39,6 +39,17 @@ def add_machine(parser: Parser, *, instead: str = "this machine") -> None:
     )
 
 
+def seconds(said: str) -> float:
+    """Read a time to wait."""
+    try:
+        found = float(said)
+    except ValueError:
+        found = -1.0
+    if not 0 <= found < float("inf"):
+        raise argparse.ArgumentTypeError(f"{said!r} is no number of seconds")
+    return found
+
+
 def guess(word: str, there: Iterable[str]) -> str:
     """End a sentence about an unknown word with the one that was meant, if that can be told."""
     from difflib import get_close_matches

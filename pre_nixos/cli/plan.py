@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pre_nixos.cli.complaint import Complaint
+from pre_nixos.cli.engine import add_engine, with_engine
 from pre_nixos.cli.layout import add_check, check, put_layout
 from pre_nixos.cli.parser import add_machine, guess
 from pre_nixos.cli.policy import DEFAULT, add_choice, add_replace, replacing, wanted_by
@@ -12,7 +13,7 @@ from pre_nixos.cli.source import read_machine
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from pre_nixos.cli.parser import Parser
     from pre_nixos.cli.screen import Screen
@@ -28,12 +29,13 @@ def declare(parser: Parser) -> None:
     add_machine(parser)
     add_choice(parser)
     add_replace(parser)
+    add_engine(parser)
     parser.add_argument(
         "--output",
         choices=("tree", "actions", "json", "mermaid", "disko"),
         default="tree",
         help="before, after and losses as trees (the default); every action with its steps; JSON, to be applied or "
-        "kept; a Mermaid chart; or what is wanted, as a layout",
+        "kept; a Mermaid chart; or what is wanted, as a layout for Disko: in Nix, or with --json in JSON",
     )
     add_check(parser)
     parser.add_argument("--explain", metavar="LAYER", help="only say what becomes of this layer, and why")
@@ -48,18 +50,17 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
     from pre_nixos.render.words import kernel_names
 
     machine = read_machine(arguments.machine, session)
-    wanted = replacing(arguments, wanted_by(arguments, machine, session), machine)
+    wanted = with_engine(arguments, wanted_by(arguments, machine, session), machine, session)
+    wanted = replacing(arguments, wanted, machine)
     plan = schedule(machine, wanted, registry=session.registry)
     names = kernel_names(machine.graph)
     if arguments.explain:
         _explain(arguments, plan, session)
         return 0
-    if arguments.json or arguments.output == "json":
-        from pre_nixos.flow.documents import dump_plan
-
-        session.out.write(dump_plan(plan, registry=session.registry).decode() + "\n")
-    elif arguments.output == "disko":
-        put_layout(plan.wanted.graph, machine, session, plan.wanted.scripts)
+    if arguments.output == "disko":
+        put_layout(plan.wanted.graph, machine, session, plan.wanted.scripts, as_json=arguments.json)
+    elif arguments.json or arguments.output == "json":
+        put_plan(plan, session)
     elif arguments.output == "mermaid":
         from pre_nixos.render.mermaid import plan_chart
 
@@ -67,13 +68,20 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
     else:
         show_plan(plan, session.out, names, steps=arguments.output == "actions")
         if plan.actions and not plan.objections and not arguments.machine:
-            _show_command(_apply(arguments, plan), session.out)
+            _show_command(command_for(plan, arguments.words, without={"--output", "--explain"}), session.out)
     return status_of(plan, check=arguments.check)
+
+
+def put_plan(plan: Plan, session: Session) -> None:
+    """Write a plan down, as it is read again."""
+    from pre_nixos.flow.documents import dump_plan
+
+    session.out.write(dump_plan(plan, registry=session.registry).decode() + "\n")
 
 
 def show_plan(plan: Plan, screen: Screen, names: Mapping[str, str], *, steps: bool = False) -> None:
     """Show a plan to a person: all of it, or every action with its steps."""
-    from pre_nixos.render.plan import NOTHING_TO_DO, PlanText, counted, is_done, loses_content
+    from pre_nixos.render.plan import PlanText, as_wanted, counted, is_done, loses_content
     from pre_nixos.render.scripts import will_run
     from pre_nixos.render.text import Span, Style, line
 
@@ -82,7 +90,7 @@ def show_plan(plan: Plan, screen: Screen, names: Mapping[str, str], *, steps: bo
         screen.show(text.whole())
     else:
         if is_done(plan):
-            screen.show([line(NOTHING_TO_DO, Style.GOOD)])
+            screen.show([line(f"{as_wanted(plan.only)}: there is nothing to do.", Style.GOOD)])
         screen.show(text.actions(steps=True))
         screen.show(text.objections())
     if is_done(plan):
@@ -111,7 +119,7 @@ def _size(plan: Plan) -> str:
 
 def _explain(arguments: argparse.Namespace, plan: Plan, session: Session) -> None:
     asked = arguments.explain
-    found = [asked] if asked in plan.reasons else _alike(asked, plan)
+    found = plan.meant(asked)
     if not found:
         raise Complaint(
             f"The plan does not speak of a layer {asked!r}{guess(asked, plan.reasons)}",
@@ -128,12 +136,6 @@ def _explain(arguments: argparse.Namespace, plan: Plan, session: Session) -> Non
         session.out.say(shorten(plan.explain(each)))
 
 
-def _alike(asked: str, plan: Plan) -> Sequence[str]:
-    """Find the layers whose id ends with what was asked for, or else those that have it anywhere."""
-    ending = [each for each in plan.reasons if each.endswith((f"/{asked}", f":{asked}"))]
-    return ending or [each for each in plan.reasons if asked in each]
-
-
 def _show_command(words: Sequence[str], screen: Screen) -> None:
     from pre_nixos.cli.typed import typed
     from pre_nixos.render.text import line, printable
@@ -145,16 +147,19 @@ def _show_command(words: Sequence[str], screen: Screen) -> None:
     screen.show(line(printable(each)) for each in lines)
 
 
-def _apply(arguments: argparse.Namespace, plan: Plan) -> Sequence[str]:
-    """Give the command that does what was shown: with the same policy and its options, and the consent."""
-    own = {"--output", "--explain"}
-    words = list(arguments.words)
+def command_for(plan: Plan, words: Sequence[str], *, without: Collection[str]) -> Sequence[str]:
+    """Give the command that carries out a plan: with what the policy was told, and the consent.
+
+    `words` are those the plan was asked for with, and `without` says which options of those have a value and are not
+    for `apply`.
+    """
+    waiting = list(words)
     kept: list[str] = []
-    while words:
-        word = words.pop(0)
-        if word in own:
-            words.pop(0)
-        elif word not in {"--check", "--json"} and word.partition("=")[0] not in own:
+    while waiting:
+        word = waiting.pop(0)
+        if word in without:
+            waiting.pop(0)
+        elif word not in {"--check", "--json", "--apply"} and word.partition("=")[0] not in without:
             kept.append(word)
     if kept == ["--policy", DEFAULT]:
         kept = []

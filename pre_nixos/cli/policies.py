@@ -24,6 +24,11 @@ NEEDS_POLICY = False
 def declare(parser: Parser) -> None:
     """Say what may stand behind `policies`."""
     add_machine(parser, instead="none")
+    parser.add_argument(
+        "--schema",
+        action="store_true",
+        help="give every option as JSON Schema, which is what the NixOS module makes its options of",
+    )
 
 
 def execute(arguments: argparse.Namespace, session: Session) -> int:
@@ -31,6 +36,11 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
     from pre_nixos.hooks.calls import Calls
 
     there = sorted(Calls(session.registry).policies(), key=lambda each: each.name)
+    if arguments.schema:
+        from pre_nixos.render.options import options_schema
+
+        session.put_json(options_schema(there))
+        return 0
     machine = read_machine(arguments.machine, session) if arguments.machine else None
     answers = {each.name: _answer(each, machine, session) for each in there} if machine else {}
     if arguments.json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args, get_origin
 
-from pre_nixos.cli.complaint import Complaint, Usage
+from pre_nixos.cli.complaint import Complaint, Usage, complaint_about
 from pre_nixos.cli.layout import add_layout, wanted_by_layout
 from pre_nixos.model.data import Data
 
@@ -58,6 +58,7 @@ def replacing(arguments: argparse.Namespace, wanted: Wanted, machine: Machine) -
     """Give what is wanted with what may be made anew. Raises Complaint for what is not there."""
     ids: list[str] = []
     asked: str
+    machine = machine.against(wanted)  # the ids that a plan speaks of
     for asked in arguments.replace:
         found = [each.id for each in machine.all_disks if asked in (each.serial, each.wwn)]
         if asked in machine.graph:
@@ -89,6 +90,42 @@ def add_options(parser: Parser, policy: Policy) -> None:
     for option in options_of(policy):
         flag = option.flag if option.flag not in taken else f"--{policy.name}-{option.flag[2:]}"
         _add(group, option, flag)
+
+
+def named(name: str, session: Session) -> Policy:
+    """Find the policy that was named. Raises Complaint if there is none of this name."""
+    from pre_nixos.flow.propose import find_policy
+    from pre_nixos.model.draft import InvalidLayout
+
+    try:
+        return find_policy(name, registry=session.registry)
+    except InvalidLayout as error:
+        raise complaint_about(error) from error
+
+
+def require_values(arguments: argparse.Namespace, policy: Policy, parser: Parser) -> None:
+    """Refuse values that an option of the policy does not take, before anything is looked at."""
+    from pre_nixos.flow.propose import read_options
+    from pre_nixos.model.draft import InvalidLayout
+
+    try:
+        read_options(policy, given(arguments))
+    except InvalidLayout as error:
+        raise Complaint(*error.problems, advice=help_on(parser, policy)) from error
+
+
+def help_on(parser: Parser, policy: Policy) -> str:
+    """Say where the options of a policy are listed."""
+    return f"`{parser.prog} --policy {policy.name} --help` lists what there is, and what it takes."
+
+
+def owners_of(flag: str, session: Session) -> Sequence[str]:
+    """List the policies that have an option with this flag."""
+    from pre_nixos.hooks.calls import Calls
+
+    plain = flag.replace("--no-", "--", 1) if flag.startswith("--no-") else flag
+    there = Calls(session.registry).policies()
+    return sorted(each.name for each in there if {flag, plain} & {option.flag for option in options_of(each)})
 
 
 def given(arguments: argparse.Namespace) -> Mapping[str, object]:

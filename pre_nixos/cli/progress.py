@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from pre_nixos.flow.outcome import ActionBegan, ActionEnded, Looking, Noted, Planned, StepEnded
+from pre_nixos.flow.outcome import ActionBegan, ActionEnded, Looking, Noted, Planned, Said, StepEnded
 from pre_nixos.render.members import shortened
+from pre_nixos.render.plan import counted
 from pre_nixos.render.text import Span, Style, plain, printable, wrapped
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def display_on(screen: Screen, disks: Iterable[Disk] = ()) -> Display:
 def _announced(event: Planned) -> str:
     if event.round == 1:
         return ""
-    return f"Not everything was as wanted; {event.actions} more to do." if event.actions else ""
+    return f"There is more to do: {counted(event.actions, 'action')}." if event.actions else ""
 
 
 def _first_line(text: str) -> str:
@@ -64,7 +65,10 @@ class PlainDisplay:
     def __init__(self, screen: Screen, disks: Iterable[Disk] = ()) -> None:
         self._screen = screen
         self._shorten = shortened(disks)
-        self._within_line = False
+        self._running: dict[str, str] = {}
+        """What has begun and not ended, by the action's id."""
+        self._within_line = ""
+        """The action whose line has no end yet."""
 
     def __enter__(self) -> Self:
         return self
@@ -80,15 +84,13 @@ class PlainDisplay:
             case ActionBegan():
                 width = len(str(event.of))
                 where = f"[{event.position:>{width}}/{event.of}] "
-                summary = printable(self._shorten(event.summary))
-                self._write(f"{where}{summary} ...", margin=len(where), room=SECONDS_WIDTH)
-                self._within_line = True
+                self._running[event.action] = f"{where}{printable(self._shorten(event.summary))} ..."
+                self._write(self._running[event.action], margin=len(where), room=SECONDS_WIDTH)
+                self._within_line = event.action
             case ActionEnded(ok=True):
-                self._screen.write_soon(f" {event.seconds:.1f} s")
-                self._end_line()
+                self._end(event, f" {event.seconds:.1f} s")
             case ActionEnded():
-                self._screen.write_soon(" FAILED")
-                self._end_line()
+                self._end(event, " FAILED")
                 self._write(f"    after {event.seconds:.1f} s: {_first_line(event.problem)}", margin=4)
             case Looking():
                 self._write("Looking at the machine again." if event.round > 1 else "Looking at the machine.")
@@ -96,6 +98,8 @@ class PlainDisplay:
                 self._write(_announced(event))
             case Noted():
                 self._write(f"Note: {printable(event.text)}")
+            case Said():
+                self._write(f"    | {printable(event.text)}", margin=6)
             case StepEnded():
                 pass
 
@@ -109,10 +113,19 @@ class PlainDisplay:
         told = "\n".join(plain(each).rstrip(_TO_COME) for each in lines)
         self._screen.write_soon(told if room else f"{told}\n")
 
+    def _end(self, event: ActionEnded, how: str) -> None:
+        """Say how an action ended behind what was said when it began; again, if something else was said meanwhile."""
+        begun = self._running.pop(event.action, "")
+        if self._within_line != event.action:
+            self._write(begun, margin=begun.find("]") + 2, room=SECONDS_WIDTH)
+        self._screen.write_soon(how)
+        self._within_line = event.action
+        self._end_line()
+
     def _end_line(self) -> None:
         if self._within_line:
             self._screen.write_soon("\n")
-        self._within_line = False
+        self._within_line = ""
 
 
 class LiveDisplay:
@@ -139,7 +152,9 @@ class LiveDisplay:
         self._screen = screen
         self._shorten = shortened(disks)
         self._task = self._progress.add_task("Looking at the machine", total=None, start=False)
-        self._summary = ""
+        self._running: dict[str, str] = {}
+        """What has begun and not ended, by the action's id."""
+        self._ended = 0
         self._broken = False
 
     def __enter__(self) -> Self:
@@ -168,18 +183,22 @@ class LiveDisplay:
         progress, task = self._progress, self._task
         match event:
             case ActionBegan():
-                self._summary = printable(self._shorten(event.summary))
-                progress.update(task, description=self._summary, total=event.of, completed=event.position - 1)
+                self._running[event.action] = printable(self._shorten(event.summary))
+                progress.update(task, description=self._now(), total=event.of, completed=self._ended)
             case ActionEnded():
-                progress.advance(task)
+                self._ended += 1
                 self._tell_end(event)
+                progress.update(task, description=self._now(), completed=self._ended)
             case Looking():
                 again = " again" if event.round > 1 else ""
                 progress.update(task, description=f"Looking at the machine{again}", total=None)
             case Planned():
+                self._ended = 0
                 self._tell(_announced(event), Style.CAUTION)
             case Noted():
                 self._tell(f"Note: {printable(event.text)}", Style.CAUTION)
+            case Said():
+                self._tell(f"| {printable(event.text)}", Style.FAINT, margin=2)
             case StepEnded():
                 pass
 
@@ -187,7 +206,12 @@ class LiveDisplay:
         sign, style = ("done  ", Style.GOOD) if event.ok else ("FAILED", Style.BAD)
         head = f"{sign} {event.seconds:6.1f} s  "
         why = "" if event.ok else f": {_first_line(event.problem)}"
-        self._tell(f"{head}{self._summary}{why}", style, margin=len(head))
+        self._tell(f"{head}{self._running.pop(event.action, '')}{why}", style, margin=len(head))
+
+    def _now(self) -> str | None:
+        """Say what runs; None if nothing does, and what is shown is to stay."""
+        first, *others = [*self._running.values()] or [""]
+        return (f"{len(others) + 1} at a time: {first}" if others else first) or None
 
     def _tell(self, text: str, style: Style, margin: int = 0) -> None:
         """Put text above the bar, where it stays."""

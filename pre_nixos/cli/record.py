@@ -9,9 +9,12 @@ from pre_nixos.cli.source import require_root
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable, Mapping, Sequence
 
     from pre_nixos.cli.parser import Parser
     from pre_nixos.cli.session import Session
+    from pre_nixos.host.pieces import Pieces
+    from pre_nixos.host.record import Recording
 
 NEEDS_POLICY = False
 
@@ -45,15 +48,18 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
         # This is what a recording is for: somebody can now see it fail where the machine is not.
         failed = error
     recording = recorder.recording()
+    unshown: list[str] = []
     if arguments.pseudonyms:
-        from pre_nixos.host.pseudonyms import pseudonymise
-
-        recording = pseudonymise(recording)
+        recording = _disguised(recording, session, unshown)
     if to_file:
         write_file(arguments.file, recording.to_json())
     else:
         session.out.write(recording.to_json().decode())
     count = len(recording.pairs)
+    for fault in unshown:
+        session.err.say(
+            f"{fault}. What was read of that device is zeros in the recording, and may be told otherwise there."
+        )
     if failed is not None:
         raise Complaint(
             f"Looking at this machine failed: {failed}",
@@ -72,3 +78,21 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
     elif to_file:
         session.err.say(f"{count} answers are in {arguments.file}. To look at them: pre-nixos show --machine FILE")
     return 0
+
+
+def _disguised(recording: Recording, session: Session, unshown: list[str]) -> Recording:
+    """Put pseudonyms in; plugins say what of bytes may be seen, and of a device where one fails nothing is."""
+    from pre_nixos.hooks.calls import Calls
+    from pre_nixos.hooks.registry import PluginError
+    from pre_nixos.host.pseudonyms import pseudonymise
+
+    calls = Calls(session.registry)
+
+    def show(pieces: Pieces, other: Callable[[str], str]) -> Sequence[Mapping[int, bytes]]:
+        try:
+            return calls.disguise(pieces, other)
+        except PluginError as error:
+            unshown.append(str(error))
+            return ()
+
+    return pseudonymise(recording, show=show)

@@ -27,6 +27,7 @@ class Session:
         environ: Mapping[str, str],
         registry: Registry | None = None,
         host: Host | None = None,
+        root: str | None = None,
     ) -> None:
         self.out = Screen(stdout, environ)
         """Results."""
@@ -36,6 +37,8 @@ class Session:
         self.environ = environ
         self._registry = registry
         self._host = host
+        self.root = root
+        """Where this system's own files are, such as its logs; None for one that keeps none here."""
 
     @property
     def registry(self) -> Registry:
@@ -54,6 +57,15 @@ class Session:
 
             self._host = LocalHost()
         return self._host
+
+    @property
+    def own_root(self) -> str:
+        """Where this system's own files are, for what is about nothing else. Raises Complaint if it keeps none here."""
+        if self.root is None:
+            from pre_nixos.cli.complaint import Complaint
+
+            raise Complaint("This is about the very system it runs on, and only its own command does it.")
+        return self.root
 
     @property
     def can_ask(self) -> bool:

@@ -15,15 +15,13 @@ if TYPE_CHECKING:
 def read_machine(path: str | None, session: Session) -> Machine:
     """Read the machine in a file, or look at this one if there is no file."""
     if path is None:
-        return look(session)
+        return look(session, instead="A machine that was written down needs no root: --machine FILE.")
     from pre_nixos.flow.documents import load_machine
 
     try:
-        return load_machine(_path(path), registry=session.registry)
+        return load_machine(source(path), registry=session.registry)
     except ValueError as error:  # also text that is no text: everything that is wrong with a file
-        raise Complaint(
-            _said(path, error), advice="Write it again, with `pre-nixos show --json` or `pre-nixos record FILE`."
-        ) from error
+        raise _complaint(path, error, "`pre-nixos show --json` or `pre-nixos record FILE`") from error
 
 
 def read_plan(path: str, session: Session) -> Plan:
@@ -31,34 +29,42 @@ def read_plan(path: str, session: Session) -> Plan:
     from pre_nixos.flow.documents import load_plan
 
     try:
-        return load_plan(_path(path), registry=session.registry)
+        return load_plan(source(path), registry=session.registry)
     except ValueError as error:
-        raise Complaint(_said(path, error), advice="Write it again, with `pre-nixos plan --output json`.") from error
+        raise _complaint(path, error, "`pre-nixos plan --output json`") from error
 
 
-def look(session: Session) -> Machine:
-    """Look at this machine."""
-    require_root(session, "read what is on the disks")
+def look(session: Session, *, instead: str = "") -> Machine:
+    """Look at this machine; `instead` says what else can be done by who may not."""
+    require_root(session, "read what is on the disks", instead=instead)
     from pre_nixos.flow.probe import probe
 
     return probe(session.host, registry=session.registry)
 
 
-def require_root(session: Session, purpose: str) -> None:
-    """Refuse what only root can do."""
+def require_root(session: Session, purpose: str, *, instead: str = "") -> None:
+    """Refuse what only root can do; `instead` says what else can be done by who is not."""
     from pre_nixos.host.questions import LookAround
 
     if not session.host.ask(LookAround()).root:
         raise Complaint(
             f"Only root can {purpose}, and this is not run as root. Nothing was done.",
-            advice="Run it with sudo. A machine that was written down needs no root: --machine FILE.",
+            advice=f"Run it with sudo. {instead}".rstrip(),
         )
 
 
-def _path(path: str) -> str:
-    return "/dev/stdin" if path == "-" else path
+PLANNED = "What it would do to a machine that was written down needs no root: `pre-nixos plan --machine FILE`."
+"""For who may not do what a plan says."""
 
 
-def _said(path: str, error: ValueError) -> str:
+def source(path: str) -> str | int:
+    """Give what to open: a dash is standard input, which may be what no path leads to."""
+    return 0 if path == "-" else path
+
+
+def _complaint(path: str, error: ValueError, writers: str) -> Complaint:
     text = str(error)
-    return text if path == "-" or text.startswith(path) else f"{path}: {text}"
+    said = text if path == "-" or text.startswith(path) else f"{path}: {text}"
+    # A file that cannot even be read need not be wrong.
+    is_there = not isinstance(error.__cause__, OSError)
+    return Complaint(said, advice=f"Write it again, with {writers}." if is_there else "")

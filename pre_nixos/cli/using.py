@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pre_nixos.cli.complaint import Complaint
 from pre_nixos.cli.consented import add_consent, carry_out, check, consent_to, require_turn
-from pre_nixos.cli.plan import show_plan, status_of
+from pre_nixos.cli.plan import put_plan, show_plan, status_of
 from pre_nixos.cli.policy import add_choice, at_root, wanted_by
 from pre_nixos.cli.source import look, read_plan, require_root
 
@@ -47,6 +47,9 @@ def use(arguments: argparse.Namespace, session: Session, *, end: bool = False) -
     names = kernel_names(machine.graph)
     if arguments.check:
         left = [each for each in plan.reasons.values() if each.fate is Fate.LEFT]
+        if arguments.json:
+            put_plan(plan, session)
+            return 1 if left else status_of(plan, check=True)
         if plan.actions or not left:  # with something left, it is not as wanted, even if there is nothing to do
             show_plan(plan, session.out, names, steps=True)
         _show_left(left, plan, machine, session)

@@ -7,9 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pre_nixos.cli.complaint import Complaint
-from pre_nixos.cli.consented import add_consent, check, with_consent
-from pre_nixos.cli.plan import show_plan, status_of
+from pre_nixos.cli.consented import add_consent, add_jobs, check, with_consent
+from pre_nixos.cli.plan import put_plan, show_plan, status_of
 from pre_nixos.cli.source import look
+from pre_nixos.cli.standing import Standing
+from pre_nixos.installer.status import State
 
 if TYPE_CHECKING:
     import argparse
@@ -52,6 +54,7 @@ def declare(parser: Parser) -> None:
         "--check", action="store_true", help="only show the plan; exit with 3 if there is anything to do"
     )
     add_consent(parser)
+    add_jobs(parser)
 
 
 def execute(arguments: argparse.Namespace, session: Session) -> int:
@@ -61,7 +64,7 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
     if arguments.check:
         return _show(arguments, session)
     whole = shlex.join(["pre-nixos", "wipe", "--check", *arguments.disks])
-    return with_consent(arguments, session, plan_for, whole=whole)
+    return with_consent(arguments, session, plan_for, whole=whole, standing=Standing(session, None, done=State.WIPED))
 
 
 def _show(arguments: argparse.Namespace, session: Session) -> int:
@@ -70,9 +73,7 @@ def _show(arguments: argparse.Namespace, session: Session) -> int:
     machine = look(session)
     plan = _plan(machine, arguments, session)
     if arguments.json:
-        from pre_nixos.flow.documents import dump_plan
-
-        session.out.write(dump_plan(plan, registry=session.registry).decode() + "\n")
+        put_plan(plan, session)
     else:
         show_plan(plan, session.out, kernel_names(machine.graph))
     return status_of(plan, check=True)

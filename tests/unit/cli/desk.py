@@ -28,7 +28,7 @@ class ShelfOptions(Options):
     """What one may ask of the policy `shelf`."""
 
     careful: Annotated[bool, msgspec.Meta(description="Think 100% twice")] = False
-    level: Annotated[int, msgspec.Meta(description="Level of the pool")] = 1
+    level: Annotated[int, msgspec.Meta(ge=0, le=6, description="Level of the pool")] = 1
     colour_of: Annotated[Literal["red", "blue"] | None, msgspec.Meta(description="Colour")] = None
     disks: Annotated[tuple[str, ...], msgspec.Meta(description="Serial number of a disk to take")] = ()
     json: Annotated[str, msgspec.Meta(description="Has the name of a flag of every command")] = ""
@@ -97,6 +97,7 @@ def command(
     encoding: str = "utf-8",
     environ: Mapping[str, str] = {},
     registry: Registry = REGISTRY,
+    root: str | None = None,
 ) -> Ran:
     """Give a command, on a pipe unless there is a terminal."""
     out, err = (Paper(terminal=terminal, encoding=encoding) for _ in range(2))
@@ -108,6 +109,7 @@ def command(
         environ=environ,
         registry=registry,
         host=as_host(world) if world is not None else None,
+        root=root,
     )
     status = main(words, session)
     return Ran(status, out.text(), err.text())

@@ -106,8 +106,12 @@ def test_the_result_is_a_report_that_goes_to_files_too(tmp_path: Path) -> None:
     assert report["format"] == "pre-nixos report"
     assert path.read_text() == ran.out
     events = [msgspec.json.decode(each) for each in log.read_text().splitlines()]
-    assert {"looking", "planned", "action-began", "step-ended", "action-ended"} == {each["event"] for each in events}
+    told = ["looking", "planned", "action-began", "step-ended", "action-ended"]
+    assert {"run-began", *told, "run-ended"} == {each["event"] for each in events}
     assert all("timestamp" in each for each in events)
+    assert len({each["run"] for each in events}) == 1
+    ended = [each for each in events if each["event"] == "action-ended"]
+    assert all(each["action"] and each["device"] == ["sda"] and each["duration"] >= 0 for each in ended)
 
 
 def failed(there: World, *words: str) -> Ran:

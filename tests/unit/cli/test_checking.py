@@ -14,7 +14,9 @@ from pre_nixos.flow.journal import JOURNAL, Began, Consented, line
 from pre_nixos.flow.probe import probe
 from pre_nixos.flow.schedule import schedule
 from pre_nixos.hooks.registry import PluginError
-from pre_nixos.host.questions import BlockNode, BlockNodes, Command, Ran, ReadBlockNodes
+from pre_nixos.host.questions import BlockNode, BlockNodes, Bytes, Command, Ran, ReadAt, ReadBlockNodes
+from pre_nixos.host.record import Recording
+from pre_nixos.host.replay import Replay
 from pre_nixos.lab.description import LabError
 from pre_nixos.lab.rehearsal import Rehearsal
 from pre_nixos.model.action import Verb
@@ -26,6 +28,8 @@ from tests.unit.toys import disk, machine
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pre_nixos.plugin import Reader
 
 
 OPTICAL = BlockNode(name="sr0", number="11:0", attributes={"diskseq": "1"}, udev={"ID_SERIAL_SHORT": "WD-WX11D86E7A1B"})
@@ -41,6 +45,8 @@ class Patient(World):
             return self.udev
         if isinstance(question, ReadBlockNodes):
             return BlockNodes(nodes=(OPTICAL,))
+        if isinstance(question, ReadAt):
+            return Bytes(data=b"mine")
         return super().ask(question)
 
 
@@ -105,6 +111,22 @@ def test_a_recording_may_be_shown_to_others(tmp_path: Path) -> None:
     assert ran.json()["pseudonyms"] is True
     assert os.stat(path).st_mode & 0o077 == 0
     assert "WX11D86E7A1B" not in path.read_text()
+
+
+def test_bytes_that_a_plugin_fails_over_are_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(host: Reader, **_: object) -> None:
+        host.ask(ReadAt(number="8:0", offset=0, length=4))
+
+    def broken(*_: object) -> None:
+        raise PluginError("plugin toys failed in disguise")
+
+    monkeypatch.setattr("pre_nixos.flow.probe.probe", read)
+    monkeypatch.setattr("pre_nixos.hooks.calls.Calls.disguise", broken)
+    path = tmp_path / "recording.json"
+    ran = command("record", str(path), "--pseudonyms", world=patient())
+    assert ran.status == 0
+    assert "plugin toys failed in disguise" in ran.complaint
+    assert Replay(Recording.from_json(path.read_text())).ask(ReadAt(number="8:0", offset=0, length=4)).data == bytes(4)
 
 
 def test_a_recording_is_written_although_a_plugin_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,7 +105,7 @@ def test_where_the_root_is_now_can_be_said(file: str) -> None:
         (["plan", "--layout", "x", "--policy", "tiered"], "Either --policy or --layout"),
         (["plan", "--disk", "main=x"], "there is no --layout"),
         (["plan", "--layout", "x", "--disk", "main"], "--disk takes a name in the layout and a disk"),
-        (["plan", "--layout", "x", "--careful"], "plan has no option --careful"),
+        (["plan", "--layout", "x", "--careful"], "--careful is an option of the policy tiered"),
         (["apply", "--layout", "x", "--plan", "y"], "A saved plan says itself what is wanted"),
     ],
 )
@@ -122,7 +122,12 @@ def test_a_file_that_is_not_there() -> None:
 
 def test_graphs_are_written_as_layouts_with_what_they_cannot_say() -> None:
     there = world()
-    ran = command("show", "--output", "disko", world=there)
+    ran = command("show", "--output", "disko", "--json", world=there)
     assert json.loads(ran.out) == {"disko": {"devices": {}}}
     assert "Left out: pool old" in ran.complaint
-    assert command("plan", "--output", "disko", world=there).status == 0
+    in_nix = command("show", "--output", "disko", world=there)
+    assert in_nix.out.startswith("# Left out: pool old")
+    assert in_nix.out.endswith("\n{\n  disko.devices = { };\n}\n")
+    assert "Left out: pool old" in in_nix.complaint
+    for more in ((), ("--json",)):
+        assert command("plan", "--output", "disko", *more, world=there).status == 0

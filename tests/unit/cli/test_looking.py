@@ -181,6 +181,15 @@ def test_policies_are_listed_with_their_options(file: str) -> None:
     assert "takes 1 disk: disk Toy SERIAL-A" in command("policies", "--machine", file).out
 
 
+def test_options_are_given_as_schemas() -> None:
+    schemas = msgspec.json.decode(command("policies", "--schema").out)
+    assert schemas["nothing"] == {"summary": "Leaves everything alone", "options": {}}
+    options = schemas["tiered"]["options"]
+    assert options["careful"] == {"description": "Think 100% twice", "type": "boolean", "default": False}
+    assert options["colour_of"]["anyOf"] == [{"enum": ["blue", "red"]}, {"type": "null"}]
+    assert list(options) == ["careful", "level", "colour_of", "disks", "json"]
+
+
 def test_plugins_are_listed_with_what_they_own() -> None:
     ran = command("plugins")
     assert "toys, of toys 1.0\n  kinds  disk, toy.fixed, toy.pool" in ran.out

@@ -42,7 +42,7 @@ Looking at the machine.
     after 123.4 s: /dev/sda is in use by open updatedb (process 1048), open
     updatedb (process 1089); nothing was written
 Looking at the machine again.
-Not everything was as wanted; 1 more to do.
+There is more to do: 1 action.
 Note: something to know
 """
 
@@ -58,6 +58,35 @@ def told(*events: Event, terminal: bool = False, columns: int = 80) -> str:
 
 def test_on_a_pipe_every_line_fits() -> None:
     assert told(*EVENTS) == TOLD
+
+
+TOGETHER: tuple[Event, ...] = (
+    Planned(round=1, actions=3),
+    *(
+        ActionBegan(action=each, verb=Verb.ERASE, summary=f"erase disk {each}", position=position, of=3)
+        for position, each in enumerate("ab", 1)
+    ),
+    ActionEnded(action="a", ok=True, seconds=2),
+    ActionBegan(action="c", verb=Verb.ERASE, summary="erase disk c", position=3, of=3),
+    ActionEnded(action="c", ok=True, seconds=1),
+    ActionEnded(action="b", ok=False, seconds=5, problem="it is gone"),
+)
+TOGETHER_TOLD = """\
+[1/3] erase disk a ...
+[2/3] erase disk b ...
+[1/3] erase disk a ... 2.0 s
+[3/3] erase disk c ... 1.0 s
+[2/3] erase disk b ... FAILED
+    after 5.0 s: it is gone
+"""
+
+
+def test_of_several_at_a_time_each_end_is_told_with_its_beginning() -> None:
+    assert told(*TOGETHER) == TOGETHER_TOLD
+    text = told(*TOGETHER, terminal=True)
+    assert "done      2.0 s  erase disk a" in text
+    assert "done      1.0 s  erase disk c" in text
+    assert "FAILED    5.0 s  erase disk b: it is gone" in text
 
 
 @pytest.mark.parametrize("count", range(len(EVENTS) + 1))

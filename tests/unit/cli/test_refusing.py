@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 import pytest
 
 import pre_nixos as pn
-from pre_nixos.cli.main import COMMANDS
+from pre_nixos.cli.main import COMMANDS, main
+from pre_nixos.cli.session import Session
 from pre_nixos.model.identity import Found
-from tests.unit.cli.desk import REGISTRY, Ran, command
+from tests.unit.cli.desk import REGISTRY, Paper, Ran, command
 from tests.unit.flow.test_schedule import old_stack, wanted_pool
-from tests.unit.flow.world import World
+from tests.unit.flow.world import World, as_host
 from tests.unit.toys import disk, machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from typing import TextIO
 
 MACHINE = pn.dump_machine(machine(Found(disk("a")), *old_stack()), registry=REGISTRY)
 
@@ -87,20 +92,37 @@ def test_a_recording_that_is_cut_off(tmp_path: Path) -> None:
 
 
 def test_an_unknown_policy(tmp_path: Path) -> None:
-    refused(command("plan", "--policy", "teired"), "no policy 'teired'; did you mean 'tiered'?", "pre-nixos policies")
-    refused(command("apply", "--policy", "x", world=world()), "no policy 'x'; there are: nothing, pool, tiered")
+    said = "no policy 'teired'; did you mean 'tiered'?"
+    refused(command("plan", "--policy", "teired"), said, "pre-nixos policies")
+    ran = command("apply", "--policy", "x", world=world())
+    refused(ran, "no policy 'x'; there are: nothing, pool, tiered")
     assert not list(tmp_path.iterdir())
 
 
 def test_an_unknown_option_of_a_policy() -> None:
     refused(command("plan", "--carefull"), "an option --carefull; did you mean --careful?")
-    refused(command("plan", "--policy", "nothing", "--level", "1"), "the policy nothing has an option --level")
+    ran = command("plan", "--policy", "nothing", "--level", "1")
+    refused(ran, "the policy nothing has an option --level", "`pre-nixos plan --policy nothing --help`")
     refused(command("apply", "--lvel=5", world=world()), "--lvel; did you mean --level?")
+    refused(command("mount", "--machine", "x"), "Neither mount nor the policy tiered has an option --machine")
 
 
 def test_an_option_of_a_policy_with_a_wrong_value() -> None:
-    refused(command("plan", "--level", "much", world=world()), "option level: ")
-    refused(command("plan", "--colour-of", "green", world=world()), "option colour_of: ")
+    listed = "`pre-nixos plan --policy tiered --help` lists"
+    for value, said in (("much", "'much' is not a whole number from 0 to 6"), ("7", "'7' is not a whole number")):
+        refused(command("plan", "--level", value, world=world()), f"option level: {said}", listed)
+    said = "option colour_of: 'green' is not one of blue, red"
+    refused(command("plan", "--colour-of", "green", world=world()), said)
+
+
+def test_an_option_of_a_policy_where_none_is_asked(tmp_path: Path) -> None:
+    for words in (("plan", "--layout", "x.json"), ("generate", "--plan", "x.json"), ("plan", "--check-layout", "x")):
+        for flag in ("--careful", "--no-careful", "--colour-of=red"):
+            said = f"{flag.partition('=')[0]} is an option of the policy tiered, and no policy is asked here"
+            refused(command(*words, flag), said, status=2)
+    refused(command("plan", "--layout", "x.json", "--frob"), "plan has no option --frob", status=2)
+    refused(command("verify", "--plan", "x", "--policy", "tiered"), "leave --layout and --policy out", status=2)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -116,7 +138,9 @@ def test_an_option_of_a_policy_with_a_wrong_value() -> None:
         (("plan", "--level"), "expected one argument"),
         (("apply", "--yes", "--consent", "0123456789abcdef"), "not both"),
         (("apply", "--yes", "--plan", "plan.json"), "--yes agrees to a plan made now"),
-        (("apply", "--plan", "plan.json", "--careful"), "apply has no option --careful"),
+        (("apply", "--plan", "plan.json", "--careful"), "--careful is an option of the policy tiered"),
+        (("announce", "--wait", "x"), "'x' is no number of seconds"),
+        (("lan", "--wait=-1"), "'-1' is no number of seconds"),
     ],
 )
 def test_words_that_make_no_sense(words: tuple[str, ...], said: str) -> None:
@@ -139,10 +163,21 @@ def test_every_command_has_help(name: str) -> None:
     assert "--json" in ran.out
 
 
+def test_help_says_what_a_command_does() -> None:
+    assert "ask for consent, and do it." in " ".join(command("apply", "--help").out.split())
+    assert "what `mount` brings into use." in " ".join(command("unmount", "--help").out.split())
+    assert "what NixOS must be told" in " ".join(command("generate", "--help").out.split())
+    assert "pre.mode=apply" in command("--help").out
+
+
+def test_help_fits_a_terminal() -> None:
+    assert max(map(len, command("--help").out.splitlines())) <= 79
+
+
 def test_no_disks() -> None:
-    there = World(machine(), wanted_pool(machine()))
+    there = World(machine(), pn.Draft(machine(), take=()).wanted())
     assert "No disks were found." in command("show", world=there).out
-    refused(command("plan", world=there), "policy tiered: This needs at least 1 disks, and 0 fit.", "none")
+    refused(command("plan", world=there), "policy tiered: This needs at least 1 disk, and none fits.", "none")
 
 
 @pytest.mark.parametrize("words", [("plan",), ("show",), ("verify",), ("apply", "--yes"), ("record", "x.json")])
@@ -153,6 +188,31 @@ def test_not_root(words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.Mo
     refused(command(*words, world=there), "Only root can", "Run it with sudo.")
     assert there.did == []
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("words", [("wipe", "x"), ("mount",), ("unmount",), ("apply",), ("auto",)])
+def test_who_is_not_root_is_advised_what_there_is(words: tuple[str, ...]) -> None:
+    there = world()
+    there.root = False
+    advised = command(*words, world=there)
+    assert "Run it with sudo." in advised.complaint
+    assert "--machine FILE" not in advised.complaint.replace("`pre-nixos plan --machine FILE`", "")
+    assert "needs no root: --machine FILE" in command("plan", world=there).complaint
+
+
+def test_a_file_that_cannot_be_read_need_not_be_wrong() -> None:
+    for words in (("show", "--machine", "/nowhere/x"), ("verify", "--plan", "/nowhere/x")):
+        assert "again" not in command(*words).complaint
+
+
+def test_standard_input_may_be_what_no_path_leads_to() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.sendall(b'{"disk": {"main": {"type": "disk"}}}')
+        ours.shutdown(socket.SHUT_WR)
+        words = [sys.executable, "-m", "pre_nixos.cli", "plan", "--check-layout", "-"]
+        ran = subprocess.run(words, stdin=theirs.fileno(), capture_output=True, check=False)
+    assert b"disk.main: which disk is it?" in ran.stdout, ran
 
 
 def test_a_second_apply_while_one_runs() -> None:
@@ -253,6 +313,7 @@ def test_a_recording_never_goes_to_a_device() -> None:
 def test_problems_are_told_as_json_too() -> None:
     ran = command("plan", "--policy", "teired", "--json")
     assert ran.json()["outcome"] == "refused"
+    assert command("show", "--machine", "/nowhere", "--json").json()["outcome"] == "refused"
     assert "did you mean" in str(ran.json()["problems"])
     assert command("show", "--json", "--nonsense").json()["outcome"] == "usage"
 
@@ -288,3 +349,32 @@ def test_nobody_reads_any_more() -> None:
         screen.write("x" * 100_000)
         assert screen.closed
         screen.write("more")
+
+
+class Full(Paper):
+    """A stream to a disk that is full."""
+
+    def flush(self) -> None:
+        raise OSError(28, "No space left on device")
+
+    def text(self) -> str:
+        return ""
+
+
+@pytest.mark.parametrize("words", [("show",), ("plan",), ("policies",), ("plugins",), ("shwo",)])
+@pytest.mark.parametrize("as_json", [True, False])
+@pytest.mark.parametrize("err", [Paper, Full])
+def test_results_that_go_nowhere(words: tuple[str, ...], *, as_json: bool, err: type[Paper]) -> None:
+    errors = err()
+    session = Session(
+        stdout=cast("TextIO", Full()),
+        stderr=cast("TextIO", errors),
+        stdin=cast("TextIO", Paper()),
+        environ={},
+        registry=REGISTRY,
+        host=as_host(world()),
+    )
+    status = main([*words, "--json"] if as_json else list(words), session)
+    assert status == (2 if words == ("shwo",) else 1)
+    assert errors.text().startswith("pre-nixos") == (err is Paper)
+    assert "Traceback" not in errors.text()

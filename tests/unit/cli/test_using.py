@@ -25,11 +25,12 @@ def test_what_is_there_is_mounted_without_a_question_and_only_once() -> None:
     ran = command("mount", world=there)
     assert ran.status == 0
     assert there.did == [MOUNTED]
-    assert "Everything is as wanted, after 1 action" in ran.out
+    assert "All of it is in use, after 1 action" in ran.out
     again = command("mount", "--json", world=there)
     assert (again.status, there.did) == (0, [MOUNTED])
     assert again.json()["format"] == "pre-nixos report"
-    assert command("mount", "--check", world=there).status == 0
+    checked = command("mount", "--check", world=there)
+    assert (checked.status, checked.out) == (0, "All of it is in use: there is nothing to do.\n")
 
 
 def test_what_is_missing_is_said_and_not_made() -> None:
@@ -43,6 +44,8 @@ def test_what_is_missing_is_said_and_not_made() -> None:
     assert checked.status == 1
     assert checked.out.startswith("Left as it is, for `apply`:\npool new because it is not there\n")
     assert "as wanted" not in checked.out
+    as_json = command("mount", "--check", "--json", world=there)
+    assert (as_json.status, as_json.json()["format"]) == (1, "pre-nixos plan")
     assert there.did == []
 
 
@@ -54,7 +57,11 @@ def test_it_is_unmounted_and_stopped_and_only_that() -> None:
     assert ran.status == 0
     assert there.did == ["deactivate toy.pool:new/s/toy.stuff//mnt", "deactivate toy.pool:new"]
     there.did.clear()
-    assert command("unmount", world=there).status == 0
+    assert ran.out.endswith("Nothing of it is in use, after 2 actions and 0 s.\n")
+    checked = command("unmount", "--check", world=there)
+    assert (checked.status, checked.out) == (0, "Nothing of it is in use: there is nothing to do.\n")
+    again = command("unmount", world=there)
+    assert (again.status, again.out) == (0, "Nothing of it is in use: there was nothing to do.\n")
     assert there.did == []
     assert there.graph["toy.pool:new"].state is State.INACTIVE
 

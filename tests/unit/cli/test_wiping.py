@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+
 import msgspec
 import pytest
 
+from pre_nixos.host.api import Outcome
 from pre_nixos.model.identity import Found
+from pre_nixos.model.step import Discard
 from tests.unit.cli.desk import Ran, command
 from tests.unit.flow.test_schedule import old_stack, wanted_pool
 from tests.unit.flow.world import World
@@ -51,6 +55,30 @@ def test_agreed_to_it_is_done_and_a_second_time_does_nothing(agreed: str) -> Non
     assert again.status == 0
     assert "nothing to do" in again.out
     assert len(there.did) == 2
+
+
+@pytest.mark.parametrize("jobs", ["0", "-1", "many", "1.5"])
+def test_so_many_at_a_time_is_a_number(jobs: str) -> None:
+    there = world()
+    ran = command("wipe", "SERIAL-A", "--yes", f"--jobs={jobs}", world=there)
+    assert ran.status == 2
+    assert f"{jobs!r} is no number from 1 on" in ran.err
+    assert there.did == []
+
+
+def test_several_disks_are_erased_at_a_time() -> None:
+    there = world()
+    at_work = threading.Barrier(2, timeout=20)
+
+    def wait_for_the_other() -> Outcome:
+        at_work.wait()  # which raises if nobody else comes
+        return Outcome(ok=True, wrote=True)
+
+    there.does[Discard] = wait_for_the_other
+    ran = command("wipe", "SERIAL-A", "SERIAL-B", "--yes", "--discard", "--jobs", "2", world=there)
+    assert ran.status == 0, ran.err
+    ends = {each[1:4] for each in ran.err.splitlines() if "discard" in each and each.endswith(" s")}
+    assert ends == {"3/4", "4/4"}
 
 
 def test_a_kernel_name_will_do_where_somebody_sees_what_it_is() -> None:
