@@ -65,7 +65,8 @@ CACHED = Recipe(
     story="One cache for two backing devices, one of which holds writes that the other disk has not seen.",
     disks=3,
     script="""
-make-bcache --cache "$1"
+# A bucket is asked for in one piece of memory, of which a small guest has few large ones.
+make-bcache --bucket 64k --cache "$1"
 udevadm settle
 set=$(basename "$(readlink /sys/block/"$(basename "$1")"/bcache/set)")
 for backing in "$2" "$3"; do

@@ -34,9 +34,9 @@ from pre_nixos.plugin import (
 from pre_nixos_bcache.kinds import DATA_OFFSET, Backing, Cache
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from pre_nixos.plugin import DeviceGraph, Found, Layer, Plan, Reader, Step
+    from pre_nixos.plugin import DeviceGraph, Found, Layer, Pieces, Plan, Reader, Step
 
 
 @implements(hooks.backend)
@@ -51,6 +51,14 @@ def probe(reader: Reader) -> Iterable[Found]:
     from pre_nixos_bcache.finding import find  # whoever only plans need not load it
 
     return find(reader)
+
+
+@implements(hooks.disguise)
+def disguise(pieces: Pieces, other: Callable[[str], str]) -> Mapping[int, bytes]:
+    """Show the superblock, as the one of another device."""
+    from pre_nixos_bcache.superblock import LENGTH, OFFSET, disguised
+
+    return {OFFSET: disguised(pieces.at(OFFSET, LENGTH), other)}
 
 
 @for_kind(hooks.format, Backing)
@@ -143,6 +151,20 @@ def objections(plan: Plan) -> Iterable[Objection]:
                 text=f"{layer.id} is wanted with a cache, and the bcache plugin cannot attach one yet.",
                 remedy="Leave the cache out, and attach it afterwards with bcache's own tools.",
             )
+
+
+@for_kind(hooks.nixos_options, Backing)
+def started_at_boot(layer: Backing, graph: DeviceGraph) -> Mapping[str, object]:
+    """Have NixOS start it, in the initrd too: its device appears by itself then."""
+    del layer, graph
+    return {"boot": {"bcache": {"enable": True}, "initrd": {"services": {"bcache": {"enable": True}}}}}
+
+
+@for_kind(hooks.nixos_options, Cache)
+def started_with_what_it_caches(layer: Cache, graph: DeviceGraph) -> Mapping[str, object]:
+    """Say nothing: devices that are cached have said it."""
+    del layer, graph
+    return {}
 
 
 def _holds_the_data(layer: Backing, graph: DeviceGraph) -> Layer:

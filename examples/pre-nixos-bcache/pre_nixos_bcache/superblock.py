@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import struct
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from pre_nixos.plugin import Data
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 OFFSET = 4096
 LENGTH = 4096
@@ -65,6 +69,19 @@ def read_superblock(data: bytes) -> Superblock | None:
         attached=backing and state != 0,
         dirty=backing and state == 2,
     )
+
+
+def disguised(data: bytes, other: Callable[[str], str]) -> bytes:
+    """Give a superblock that says the same to `read_superblock`, and does not tell whose it is; nothing if it is none.
+
+    The checksum becomes zeros: it is not looked at.
+    """
+    if read_superblock(data) is None:
+        return b""
+    sector, version, magic, uuid, set_uuid, label, flags = _LAYOUT.unpack_from(data)
+    named = other(label.split(b"\0")[0].decode("utf-8", "replace")).encode()
+    uuids = (bytes.fromhex(other(_uuid(each)).replace("-", "")) for each in (uuid, set_uuid))
+    return _LAYOUT.pack(sector, version, magic, *uuids, named, flags & (3 | 3 << 61))
 
 
 def _uuid(raw: bytes) -> str:

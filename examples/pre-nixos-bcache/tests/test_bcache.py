@@ -10,10 +10,6 @@ import pytest
 from pre_nixos_bcache.kinds import DATA_OFFSET, Backing, Cache
 from pre_nixos_bcache.superblock import CacheMode, read_superblock
 
-from pre_nixos.hooks.registry import Registry
-from pre_nixos.host.record import Recording
-from pre_nixos.host.replay import Replay
-from pre_nixos.host.survey import Memo
 from pre_nixos.plugin import (
     MIB,
     TAIL,
@@ -34,6 +30,18 @@ from pre_nixos.plugin import (
     Verb,
     Zero,
 )
+from pre_nixos.testing import (
+    Bytes,
+    Calls,
+    Memo,
+    Pair,
+    Pseudonyms,
+    Recording,
+    Registry,
+    Replay,
+    assemble,
+    pseudonymise,
+)
 
 if TYPE_CHECKING:
     from pre_nixos.plugin import DeviceGraph, Layer
@@ -46,8 +54,6 @@ ANNOUNCE = SetAttribute(target=DISK, attribute="uevent", value="change")
 
 def machine(layer: Layer) -> DeviceGraph:
     """One disk with one thing on it."""
-    from pre_nixos.model.identity import assemble
-
     return assemble([(Disk(id="disk:a", serial="A"), ()), (layer, (0,))])
 
 
@@ -73,6 +79,18 @@ def test_probe(case: Path) -> None:
     replay = Replay(Recording.from_json(json.dumps(written["machine"])))
     assert [told(each) for each in bcache.probe(Memo(replay))] == written["found"]
     assert not replay.unused()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem)
+def test_what_others_are_shown_says_the_same(case: Path) -> None:
+    written = json.loads(case.read_text())
+    recording = Recording.from_json(json.dumps(written["machine"]))
+    shown = pseudonymise(recording, b"key", Calls(Registry({"bcache": bcache})).disguise)
+    found = [told(each) for each in bcache.probe(Memo(Replay(shown)))]
+    assert found == Pseudonyms(recording, b"key").tree(written["found"])
+    read = b"".join(each.data for each in map(Pair.decoded, shown.pairs) if isinstance(each, Bytes))
+    for uuid in {each["layer"]["uuid"] for each in written["found"]}:
+        assert bytes.fromhex(uuid.replace("-", "")) not in read
 
 
 def told(found: Found) -> dict[str, Any]:
@@ -184,3 +202,11 @@ def test_what_was_not_asked_for_is_not_compared() -> None:
 def test_usable_is_what_the_kernel_offers() -> None:
     # Measured: of a disk of 819200 sectors the kernel offers 819184.
     assert Backing().usable([819200 * 512]) == 819184 * 512
+
+
+def test_nixos_starts_it() -> None:
+    graph = machine(Backing())
+    assert bcache.started_at_boot(Backing(), graph) == {
+        "boot": {"bcache": {"enable": True}, "initrd": {"services": {"bcache": {"enable": True}}}}
+    }
+    assert bcache.started_with_what_it_caches(Cache(), graph) == {}
