@@ -27,6 +27,7 @@ GIB = 1024 * MIB
 KEY = "/run/keys/disk"
 QUICK = ("--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000")
 LAYOUT = "/run/layout.json"
+AGAIN = 3
 
 PREPARED = f"""
 mkdir -p {os.path.dirname(KEY)} /mnt
@@ -197,12 +198,12 @@ def _made(bench: Bench, guest: Guest) -> Made:
     nodes = [guest.node(f"theirs{name}") for name in bench.disks]
     script = f"set -eu\nKEY={KEY}\n{COUNTING}{PARTITIONED}{bench.script}\necho $count\n"
     argv = ["sh", "-s", "--", *nodes]
-    (theirs, calls), (theirs_again, calls_again) = (_timed(guest, argv, script) for _ in range(2))
+    (theirs, calls), (theirs_again, calls_again) = _timed(guest, argv, script), _best(guest, argv, script)
     guest.run(["sh", "-eu", "-s", "--", *nodes], stdin=REMOVED)
     guest.run(["tee", LAYOUT], stdin=json.dumps(_layout(bench)))
     chosen = [word for name in bench.disks for word in ("--disk", f"{name}=ours{name}")]
     argv = [sys.executable, "-m", "pre_nixos.cli", "apply", "--yes", "--json", "--layout", LAYOUT, *chosen]
-    (ours, report), (ours_again, report_again) = (_timed(guest, argv) for _ in range(2))
+    (ours, report), (ours_again, report_again) = _timed(guest, argv), _best(guest, argv)
     processes = [json.loads(each)["content"].get("processes", 0) for each in (report, report_again)]
     return Made(
         name=bench.name,
@@ -218,7 +219,13 @@ def _made(bench: Bench, guest: Guest) -> Made:
     )
 
 
+def _best(guest: Guest, argv: list[str], script: str = "") -> tuple[float, str]:
+    """Take the quickest of what can be repeated."""
+    return min(_timed(guest, argv, script) for _ in range(AGAIN))
+
+
 def _timed(guest: Guest, argv: list[str], script: str = "") -> tuple[float, str]:
+    guest.run(["sync"], timeout=120)  # what the one before left to be written is not for this one to wait for
     given = json.dumps([argv, script])
     ran = guest.run(
         [sys.executable, "-c", TIMED], stdin=given, environment={"PYTHONPATH": ROOT}, directory=ROOT, timeout=300

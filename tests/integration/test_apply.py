@@ -78,6 +78,8 @@ def test_an_old_swap_array_becomes_a_mirror_and_a_second_run_does_nothing(guest:
     plan = pn.schedule(machine, wanted)
     assert not plan.objections
     report = pn.apply(plan, consent=plan.digest, host=guest.host)
+    made = {each.label_for_uuid() for each in report.after.of(filesystems.Filesystem)}
+    assert made <= {*guest.run(["ls", "/dev/disk/by-uuid"]).stdout.split()}, "links are there at once"
     assert len(report.rounds) == 1
     assert not pn.verify(wanted, guest.host)
     again = pn.schedule(pn.probe(guest.host), wanted)

@@ -114,7 +114,7 @@ class Case(NamedTuple):
 
 ARRAYS = {
     "fine": Case("raid1", [1, 2]),
-    "pending": Case("raid1", [3, 4], health=Health.SYNCING, remark="a resync is still to come"),
+    "pending": Case("raid1", [3, 4], health=Health.SYNCING, remark="a resync is still to come, and frozen"),
     "running": Case("raid1", [5, 6], health=Health.SYNCING, remark="resync runs"),
     "lonely": Case("raid1", [7], health=Health.DEGRADED, remark="1 of 2 members are missing"),
     "spared": Case("raid5", [8, 9, 10, 11]),

@@ -11,6 +11,7 @@ import pre_nixos as pn
 from pre_nixos.lab.description import Lab, LabDisk
 from pre_nixos.lab.rehearsal import LayoutFile, rehearse
 from pre_nixos.model.script import Moment
+from tests.integration.carrying import carry_out
 from tests.unit.layouts.cases import disk, layout, with_disks
 
 if TYPE_CHECKING:
@@ -54,15 +55,6 @@ def tree(*subvolumes: str) -> dict[str, Any]:
 
 def wanted_of(guest: Guest, sections: dict[str, Any], folder: Path, at: str = "/mnt") -> pn.Wanted:
     return pn.read_layout(pn.probe(guest.host), layout(folder, sections), root=at, allow_hooks=True)
-
-
-def carry_out(guest: Guest, wanted: pn.Wanted) -> pn.Report:
-    plan = pn.schedule(pn.probe(guest.host), wanted)
-    assert not plan.objections
-    report = pn.apply(plan, consent=plan.digest, host=guest.host)
-    assert not pn.verify(wanted, guest.host)
-    assert not pn.schedule(pn.probe(guest.host), wanted).actions
-    return report
 
 
 def fails(guest: Guest, wanted: pn.Wanted) -> pn.Report:

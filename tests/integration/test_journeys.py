@@ -22,7 +22,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 LAYOUTS = os.path.join(ROOT, "tests/unit/cases/layouts/right")
 GIB = 1024 * MIB
 KEY = "/run/keys/disk"
-HERE = "/run/layout.json"
+HERE, FOUND = "/run/layout.json", "/run/found.json"
 
 
 class Journey(NamedTuple):
@@ -159,6 +159,17 @@ class Traveller:
         content: dict[str, Any] = self.says(command, *words)["content"]
         return content
 
+    def describes(self) -> None:
+        """Have the machine say what it has, and find that it has just that."""
+        argv = [sys.executable, "-m", "pre_nixos.cli"]
+        environment = {"PYTHONPATH": ROOT}
+        show = [*argv, "show", "--output", "disko", "--json", "--root", "/mnt"]
+        said = self.guest.run(show, environment=environment, timeout=120).stdout
+        self.guest.run(["tee", FOUND], stdin=said)
+        plan = [*argv, "plan", "--layout", FOUND, "--check"]
+        ran = self.guest.run(plan, environment=environment, timeout=120, check=False)
+        assert ran.status == 0, f"{said}\n{ran.stdout}{ran.stderr}"
+
     def restart(self, journey: Journey) -> None:
         self.guest.power_off()
         self.guest.boot()
@@ -196,6 +207,7 @@ def test_from_blank_to_mounted_after_a_restart_and_changed(boot_fresh: BootGuest
     assert journey.processes is None or made["processes"] <= journey.processes
     assert she.says("verify")["as_wanted"]
     assert done(she.does("apply", "--yes")) == []
+    she.describes()
     before = she.mounts()
     guest.script(f"echo gone > /mnt/gone; echo kept > /mnt{journey.marked}/file")
 

@@ -78,7 +78,7 @@ def test_a_disk_that_took_the_place_of_another_while_somebody_was_asked_is_left_
     [
         (
             "lvm",
-            "vgcreate -qq data /dev/sda /dev/sdb; lvcreate -qq --yes -n d -i 2 -L 400M data; vgchange -qq -an data",
+            "vgcreate -q data /dev/sda /dev/sdb; lvcreate -qyn d -i2 -L400M data; udevadm settle; vgchange -qan data",
             "lvm vgchange -ay data; test -e /dev/data/d",
         ),
         (

@@ -101,7 +101,8 @@ mounted "${1}1" "$(printf '/mnt/two\\nlines \\\\x')"
 def test_disks_smaller_than_both_of_their_ends_together_are_overwritten_to_the_last_byte(guest: Guest) -> None:
     names = ("tiny", "small", "coarse")
     leave(guest, 'for disk; do head -c 40M /dev/urandom > "$disk" 2> /dev/null || true; done; sync', *names)
-    ran = typed(guest, "wipe", *(guest.disk(each).serial_shown for each in names), "--overwrite", "--yes")
+    serials = [guest.disk(each).serial_shown for each in names]
+    ran = typed(guest, "wipe", *serials, "--overwrite", "--yes", "--jobs", "3")
     assert ran.status == 0, ran.stderr
     compare = 'for disk; do cmp -n "$(blockdev --getsize64 "$disk")" "$disk" /dev/zero; done'
     assert leave(guest, compare, *names) == ""

@@ -32,6 +32,7 @@ from tests.integration.one_disk import DISK, PART, Machine, table, wish
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from pre_nixos.host.api import Outcome
     from pre_nixos.lab.guest import Guest
     from tests.integration.conftest import BootGuest
 
@@ -83,7 +84,7 @@ def test_a_disk_that_cannot_be_written_is_told_with_the_place(guest: Guest) -> N
     machine = Machine(guest, "other")
     table_text = f"0 16384 linear {machine.node} 0\n16384 16384 error"
     guest.run(["dmsetup", "create", "broken"], stdin=table_text)
-    broken = guest.run(["sh", "-c", "udevadm settle; basename $(readlink -f /dev/mapper/broken)"]).stdout.strip()
+    broken = guest.script("udevadm settle; basename $(readlink -f /dev/mapper/broken)").stdout.strip()
     layer = Node(layer="broken")
     outcome = machine.do(Zero(target=layer, ranges=(Range(start=0, length=WINDOW),)), broken=broken)
     assert (outcome.ok, outcome.refused, outcome.wrote) == (False, False, True), outcome
@@ -95,6 +96,23 @@ def test_a_disk_that_cannot_be_written_is_told_with_the_place(guest: Guest) -> N
     assert (outcome.ok, outcome.wrote) == (False, False), outcome
     machine.refused(RequireBlank(target=layer), "cannot be read", broken=broken)
     guest.script("dmsetup remove broken; udevadm settle")
+
+
+def test_what_ends_a_device_has_done_its_work_when_that_is_gone(guest: Guest) -> None:
+    machine = Machine(guest, "other")
+    ended = Node(layer="ended")
+
+    def outcome(script: str) -> Outcome:
+        guest.run(["dmsetup", "create", "ended"], stdin=f"0 16384 linear {machine.node} 0")
+        name = guest.script("udevadm settle; basename $(readlink -f /dev/mapper/ended)").stdout.strip()
+        return machine.do(Run(argv=("sh", "-c", script, "sh", ended), ends=ended), ended=name)
+
+    removed = outcome("dmsetup remove ended; echo busy >&2; exit 1")
+    assert (removed.ok, removed.wrote) == (True, True), removed
+    stays = outcome("echo busy >&2; exit 1")
+    assert (stays.ok, stays.wrote) == (False, True), stays
+    assert stays.detail.endswith("status 1; it may have written: busy")
+    guest.script("dmsetup remove ended; udevadm settle")
 
 
 def test_mounts_and_swap(ordinary: Machine) -> None:
@@ -178,15 +196,23 @@ def test_an_attribute_of_an_array(guest: Guest) -> None:
     assert "Invalid argument" in outcome.detail
     number = machine.number("md5")
     machine.refused(table(wish(1, 1, 64)), "holder md5")
-    # Stopping writes to the members, and what was written to is looked at again: hold off before.
+    # Stopping writes to the members, and what was written to is looked at again: hold off before. Whoever has begun
+    # to look by then must have ended, or would find a member of nothing.
+    slow = f'KERNEL=="{machine.part(1)}", PROGRAM="/bin/sleep 3"'
+    guest.script(f"mkdir -p /run/udev/rules.d; echo '{slow}' > /run/udev/rules.d/00-slow.rules")
+    guest.script(f"udevadm control --reload; echo add > /sys/class/block/{machine.part(1)}/uevent; sleep 1")
+    guest.script("rm /run/udev/rules.d/00-slow.rules")
     machine.done(HoldOffAssembly(on=True))
     guest.run(["mdadm", "--stop", "/dev/md5"])
-    assert guest.host.do(Await(target=Node(layer="md"), present=False, timeout=10), {"md": number}, {}).ok
+    gone = guest.host.do(Await(target=Node(layer="md"), present=False, timeout=10), {"md": number}, {})
+    assert gone.ok, gone
+    guest.script("udevadm settle")
+    assert "md5" not in guest.run(["cat", "/proc/mdstat"]).stdout
 
     # The superblocks are still there: udev assembles the array as soon as it sees the partitions again.
     appear = "echo add > /sys/class/block/{}/uevent; udevadm settle"
     both = "; ".join(appear.format(machine.part(n)) for n in (1, 2))
-    guest.script(both)
+    guest.script(f"udevadm control --reload; {both}")
     assert "raid1" not in guest.run(["cat", "/proc/mdstat"]).stdout.partition("\n")[2]
     machine.done(HoldOffAssembly(on=False))
     guest.script(both)

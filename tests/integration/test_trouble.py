@@ -72,7 +72,7 @@ def test_an_old_swap_group_that_comes_back_as_md126_in_the_middle_of_an_apply_go
     nodes = [guest.node(each) for each in ("hdd0", "hdd1")]
 
     def come_back() -> None:
-        guest.run(["sh", "-eu", "-s", "--", *nodes], stdin=COMES_BACK)
+        guest.script(COMES_BACK, *nodes)
 
     report = run(guest, plan, at_first(Verb.TEARDOWN, come_back))
     first, second, *_ = report.rounds
@@ -94,7 +94,7 @@ udevadm settle
 
 
 def leave(guest: Guest, script: str, *names: str) -> None:
-    guest.run(["sh", "-eu", "-s", "--", *(guest.node(each) for each in names)], stdin=script)
+    guest.script(script, *(guest.node(each) for each in names))
 
 
 def test_a_disk_that_vanishes_in_the_middle_stops_everything(boot_fresh: BootGuest) -> None:

@@ -67,7 +67,7 @@ udevadm settle
 
 
 def test_with_a_filesystem_mounted_in_another_namespace_nothing_is_even_switched_off(guest: Guest) -> None:
-    guest.run(["sh", "-eu", "-s", "--", guest.node("target")], stdin=ELSEWHERE)
+    guest.script(ELSEWHERE, guest.node("target"))
     before = guest.hash_disk("target")
     ran = typed(guest, "wipe", TARGET.serial_shown, "--yes")
     assert ran.status == 1

@@ -132,7 +132,7 @@ def guest(boot_shared: BootGuest) -> Guest:
 
 
 def on_both(guest: Guest, script: str) -> None:
-    guest.run(["sh", "-eu", "-s", "--", guest.node("a"), guest.node("b")], stdin=f"{script}\nudevadm settle")
+    guest.script(f"{script}\nudevadm settle", guest.node("a"), guest.node("b"))
 
 
 @pytest.mark.parametrize("stack", STACKS, ids=lambda stack: stack.name)

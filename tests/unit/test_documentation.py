@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import pre_nixos
-from pre_nixos import plugin
+from pre_nixos import plugin, testing
 from pre_nixos.hooks import specs
 
 ROOT = Path(__file__).parents[2]
@@ -48,6 +48,11 @@ def test_everything_behind_the_callers_door_is_described(name: str) -> None:
 @pytest.mark.parametrize("name", plugin.__all__)
 def test_everything_behind_the_authors_door_is_described(name: str) -> None:
     assert f"`{name}`" in (API / "authors.md").read_text()
+
+
+@pytest.mark.parametrize("name", testing.__all__)
+def test_everything_for_tests_of_plugins_is_described(name: str) -> None:
+    assert f"`{name}`" in (API / "testing.md").read_text()
 
 
 @pytest.mark.parametrize(

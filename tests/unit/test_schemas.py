@@ -50,6 +50,11 @@ def layers(schema: dict[str, Any]) -> list[dict[str, Any]]:
     return [schema["$defs"][each["$ref"].rpartition("/")[2]] for each in references]
 
 
+def test_an_unknown_format_is_answered_with_those_there_are() -> None:
+    with pytest.raises(ValueError, match="'plan'; there are: pre-nixos machine, pre-nixos plan"):
+        json_schema("plan")
+
+
 if __name__ == "__main__":
     for format_, path in SCHEMAS.items():
         path.write_text(written(json_schema(format_, registry=built_in())))
