@@ -1,7 +1,7 @@
 """Partition tables other than GPT: recognised and removed, never made.
 
 MBRs are read; the schemes of other systems are known by the partitions the kernel shows. So is what is no table at all:
-partitions the kernel still has of a table that is gone, and the one it sees in the boot sector of some filesystems.
+partitions the kernel still has of a table that is gone.
 """
 
 from __future__ import annotations

@@ -146,7 +146,7 @@ class _Apply:
         memo = Memo(recorder)
         try:
             machine = probe(memo, registry=self.registry).against(wanted)
-            self.contents = survey(memo).contents
+            self.contents = survey(memo).looked_at
         finally:
             self.looks["before.json" if count == 1 else "after.json"] = recorder.recording()
         return machine

@@ -49,10 +49,18 @@ def look(reader: Reader, registry: Registry | None = None) -> Machine:
         leaving=tuple(each for each in suspects if each in journal.leaving),
         erased=tuple(journal.erased),
         erased_for=journal.erased_for,
-        remarks=tuple(
-            f"{each.name} was not opened: suspended or out of reach, or on something that is" for each in seen.left_out
-        ),
+        remarks=tuple(_remarks(seen)),
     )
+
+
+def _remarks(seen: Survey) -> Iterator[str]:
+    for each in seen.left_out:
+        yield f"{each.name} was not opened: suspended or out of reach, or on something that is"
+    for each in seen.mirages:
+        yield (
+            f"{each.name} is no partition: {each.parent} has no table, and the kernel takes the first bytes of what is"
+            " on it for one"
+        )
 
 
 def _unclaimed_nodes(found: Sequence[Found], seen: Survey) -> Iterator[Found]:

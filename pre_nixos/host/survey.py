@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from pre_nixos.host.questions import ReadBlockNodes, SafeProbe, Verdict
+from pre_nixos.host.questions import ReadBlockNodes, ReadMounts, SafeProbe, Verdict
 from pre_nixos.model.device import BlockDevice
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ REACHED = frozenset({"", "live", "running"})
 """What the kernel says of how a disk is reached, if it says anything and all is well."""
 IGNORED = ("fd", "sr", "ram", "zram", "mtdblock", "nbd")
 """Names of drivers whose devices are never targets and may not even like to be opened."""
+FIRST = 4096
+"""Bytes at the start of a device in which a kernel looks for most kinds of tables."""
 
 
 class Memo:
@@ -46,12 +48,23 @@ class Memo:
 class Survey:
     """The device tree and what the devices hold."""
 
-    def __init__(self, nodes: Sequence[BlockNode], contents: Sequence[Content], left_out: Sequence[BlockNode]) -> None:
-        self.nodes: Mapping[str, BlockNode] = {each.name: each for each in nodes}
-        self.contents: Mapping[str, Content] = {each.number: each for each in contents}
+    def __init__(
+        self,
+        nodes: Sequence[BlockNode],
+        contents: Sequence[Content],
+        left_out: Sequence[BlockNode],
+        mirages: Sequence[BlockNode] = (),
+    ) -> None:
+        imagined = {each.number for each in mirages}
+        self.nodes: Mapping[str, BlockNode] = {each.name: each for each in nodes if each.number not in imagined}
+        self.contents: Mapping[str, Content] = {each.number: each for each in contents if each.number not in imagined}
         self.left_out = tuple(left_out)
         """Nodes that were not opened: suspended or out of reach, or on something that is."""
-        self.by_number: Mapping[str, BlockNode] = {each.number: each for each in nodes}
+        self.mirages = tuple(mirages)
+        """Nodes of partitions that are none; they are not among the others."""
+        self.looked_at: Mapping[str, Content] = {each.number: each for each in contents}
+        """What everything that was opened holds, these included."""
+        self.by_number: Mapping[str, BlockNode] = {each.number: each for each in self.nodes.values()}
 
     def device(self, node: BlockNode | str) -> BlockDevice:
         """Give the block device of a node (or of a `major:minor`), with what a partition inherits from its disk."""
@@ -94,10 +107,45 @@ def survey(reader: Reader) -> Survey:
     stuck = _suspended(nodes) | {each.name for each in nodes if _ignored(each)}
     readable = tuple(each.number for each in nodes if each.name not in stuck)
     contents = reader.ask(SafeProbe(numbers=readable)).devices if readable else ()
-    found = Survey(nodes, contents, [each for each in nodes if each.name in stuck])
+    left_out = [each for each in nodes if each.name in stuck]
+    found = Survey(nodes, contents, left_out, _mirages(nodes, contents, reader))
     if isinstance(reader, Memo):
         reader.survey = found
     return found
+
+
+def _mirages(nodes: Sequence[BlockNode], contents: Sequence[Content], reader: Reader) -> Sequence[BlockNode]:
+    """Find partitions that nobody uses and that only the kernel sees, in the first bytes of what is no table at all.
+
+    It knows the tables of some systems by a sum of one byte, or by less: the header of something encrypted, or code to
+    boot from, looks like one now and then.
+    """
+    known = {each.number for each in contents if begins_as_no_table(each)}
+    whole = {each.name for each in nodes if each.number in known}
+    seen: dict[str, list[BlockNode]] = {}
+    for each in nodes:
+        if each.parent in whole:
+            seen.setdefault(each.parent, []).append(each)
+    if not seen:
+        return ()
+    table = reader.ask(ReadMounts())
+    used = {each.device for each in table.mounts} | {each.source for each in table.mounts} | set(table.swaps)
+    used |= {backing for each in nodes if (backing := each.attributes.get("loop/backing_file"))}
+    return [
+        each
+        for partitions in seen.values()
+        if not any(part.holders or not used.isdisjoint({part.number, f"/dev/{part.name}"}) for part in partitions)
+        for each in partitions
+    ]
+
+
+def begins_as_no_table(content: Content) -> bool:
+    """Whether what is on a device, from its first bytes on, is known, and is no table."""
+    return (
+        content.verdict is Verdict.KNOWN
+        and any(not each.hidden and each.offset < FIRST for each in content.signatures)
+        and not any(each.usage == "table" for each in content.signatures)
+    )
 
 
 def _ignored(node: BlockNode) -> bool:
@@ -186,4 +234,4 @@ def _unit(node: BlockNode) -> str | None:
     return None
 
 
-__all__ = ["Memo", "Survey", "block_device", "survey"]
+__all__ = ["Memo", "Survey", "begins_as_no_table", "block_device", "survey"]

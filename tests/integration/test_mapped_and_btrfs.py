@@ -149,6 +149,45 @@ def test_a_volume_keeps_what_is_in_it_when_only_its_name_changes(boot_fresh: Boo
     assert not closed.losses()[machine.disks[0].id]
 
 
+POWERTEC = """
+import hashlib, os, sys
+with open(sys.argv[1], "r+b") as disk:
+    header = bytearray(disk.read(16384))
+    while (0x2A + sum(header[:511])) % 256 != header[511]:
+        header[104:168] = os.urandom(64)
+        header[448:512] = bytes(64)
+        header[448:480] = hashlib.sha256(header).digest()
+    disk.seek(0)
+    disk.write(header)
+"""
+"""Writes another salt into a LUKS2 header, until the sum of its first sector is what this kernel knows a table by."""
+
+
+def test_a_header_that_the_kernel_takes_for_a_table(boot_fresh: BootGuest) -> None:
+    guest = boot_fresh(lab("a"))
+    disk = guest.node("a")
+    guest.script(f"{KEY}; {FORMAT} --type luks2 {disk}")
+    guest.run(["python3", "-c", POWERTEC, disk])
+    shown = f"/sys/block/{guest.kernel_name('a')}/{guest.kernel_name('a')}1"
+    guest.script(f"udevadm settle; test -e {shown}; {OPEN} {disk} kept; udevadm settle; mkfs.ext4 -q /dev/dm-0")
+    machine = probe(guest.host)
+    assert [remark for remark in machine.remarks if "is no partition" in remark]
+    draft = Draft(machine, take=machine.disks)
+    volume = draft.add(Luks(mapper="other", version="2"), on=list(machine.disks))
+    draft.add(Filesystem(type="ext4"), on=[volume])
+    plan = schedule(machine, draft.wanted())
+    assert not plan.objections
+    assert not plan.losses()[machine.disks[0].id]
+    apply(plan, consent=plan.digest, host=guest.host)
+    assert not verify(plan.wanted, guest.host)
+    # To whoever uses what the kernel shows, it is there, and nothing is done behind their back.
+    guest.script(f"cryptsetup close other; {OPEN} /dev/{guest.kernel_name('a')}1 mistaken; udevadm settle")
+    assert schedule(probe(guest.host), plan.wanted).objections
+    guest.script("cryptsetup close mistaken")
+    sweep(guest)
+    guest.script(f"udevadm settle; ! test -e {shown}")
+
+
 def test_raw_tables(boot_fresh: BootGuest) -> None:
     guest = boot_fresh(lab("a", "b"))
     guest.dirty(RAW, "a", "b")

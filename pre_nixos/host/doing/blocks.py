@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pre_nixos.host.doing import kernel
 from pre_nixos.host.doing.disklock import disk_lock
+from pre_nixos.host.doing.mirages import without_mirages
 from pre_nixos.host.doing.partitions import partitions_of
 from pre_nixos.host.doing.problems import NotDoneError, RefusedError, words
 from pre_nixos.host.doing.ranges import clip, overlaps, shown, unaligned, widen
@@ -16,6 +17,7 @@ from pre_nixos.model.step import MIB, Range
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from pre_nixos.host.api import Reader
     from pre_nixos.host.doing.disklock import Pins
     from pre_nixos.host.doing.partitions import KernelPartition
     from pre_nixos.host.doing.places import Place
@@ -27,19 +29,21 @@ DISCARDED_AT_ONCE = 16 * 1024 * MIB
 _ZEROS = bytes(CHUNK)
 
 
-def zero(place: Place, wanted: Iterable[Range], pins: Pins, effort: Effort, *, added: bool = False) -> str:
+def zero(
+    place: Place, wanted: Iterable[Range], pins: Pins, reader: Reader, effort: Effort, *, added: bool = False
+) -> str:
     """Write zeros into ranges of a device and read them back past every cache.
 
     Ranges that were just added to a device are nobody's yet, even where the rest of it is in use.
     """
-    parts = partitions_of(place.sysfs)
     with disk_lock(place):
-        reader = os.open(place.path, os.O_RDONLY | os.O_CLOEXEC)
+        parts = partitions_of(place.sysfs) if added else without_mirages(place, pins, reader)
+        looking = os.open(place.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            ranges = clip(wanted, kernel.size_of(reader))
-            _check(place, ranges, kernel.sector_of(reader), parts)
+            ranges = clip(wanted, kernel.size_of(looking))
+            _check(place, ranges, kernel.sector_of(looking), parts)
         finally:
-            os.close(reader)
+            os.close(looking)
         for part in parts:
             pins.add(part.device)
         if parts and os.listdir(f"{place.sysfs}/holders"):
@@ -69,10 +73,10 @@ def zero(place: Place, wanted: Iterable[Range], pins: Pins, effort: Effort, *, a
     return f"{place}: zeroed {_total(dirty)} and read them back"
 
 
-def discard(place: Place, effort: Effort) -> str:
+def discard(place: Place, pins: Pins, reader: Reader, effort: Effort) -> str:
     """Tell a device that none of its bytes is needed."""
     with disk_lock(place):
-        if partitions_of(place.sysfs):
+        if without_mirages(place, pins, reader):
             raise RefusedError(f"{place}: the kernel still has partitions of it; nothing was discarded")
         try:
             writer = os.open(place.path, os.O_RDWR | os.O_CLOEXEC | os.O_EXCL)

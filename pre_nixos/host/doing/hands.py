@@ -131,9 +131,11 @@ class Hands:
             case WriteTable():
                 return table.write_table(place_of(work.target, places), work.entries, self._pins, self._reader, effort)
             case Zero():
-                return blocks.zero(place_of(work.target, places), work.ranges, self._pins, effort, added=work.added)
+                return blocks.zero(
+                    place_of(work.target, places), work.ranges, self._pins, self._reader, effort, added=work.added
+                )
             case Discard():
-                return blocks.discard(place_of(work.target, places), effort)
+                return blocks.discard(place_of(work.target, places), self._pins, self._reader, effort)
             case RequireBlank():
                 return free.require_blank(place_of(work.target, places), self._reader)
             case RequireFree():
