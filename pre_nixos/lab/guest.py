@@ -33,15 +33,24 @@ if TYPE_CHECKING:
 TAIL = 30
 """Lines of the console an error quotes."""
 
-SETTLE = """
+PRELUDE = """
 udevadm() {
     command udevadm "$@" || { [ "$1" = settle ] && command udevadm "$@"; }
 }
+noise() {
+    python3 -c 'import random, sys
+left, same = int(sys.argv[1]), random.Random(1)
+while left:
+    left -= sys.stdout.buffer.write(same.randbytes(min(left, 1 << 20)))' "$1"
+}
 """
-"""What scripts in a guest begin with: udevd is asked a second time whether it has settled.
+"""What scripts in a guest begin with.
 
-Once in a few ten thousand times it lets go of who asks before it answers. A udevd that is gone does not answer the
-second time either.
+udevd is asked a second time whether it has settled. Once in a few ten thousand times it lets go of who asks before it
+answers. A udevd that is gone does not answer the second time either.
+
+`noise` gives as many bytes as are asked for, the same every time: once in a few hundred times a kernel that knows the
+tables of old systems takes random bytes for one.
 """
 
 _REMOVAL = {
@@ -209,7 +218,7 @@ class Guest(ABC):
     ) -> Ran:
         """Run a shell script in the guest, with the words in $1, $2 and so on; it stops at the first that fails."""
         argv = ["sh", "-eu", "-s", "--", *words]
-        return self.run(argv, stdin=SETTLE + text, environment=environment, timeout=timeout)
+        return self.run(argv, stdin=PRELUDE + text, environment=environment, timeout=timeout)
 
     def dirty(self, recipe: Recipe, *disks: str) -> None:
         """Leave on these disks what a recipe describes; the script finds their paths in $1, $2 and so on."""

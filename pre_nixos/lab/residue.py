@@ -153,7 +153,10 @@ EVERY_ARRAY = Recipe(
     disks=1,
     script="""
 udevadm control --property=ANACONDA=1
-for n in $(seq 29); do echo "size=64MiB"; done | sfdisk -q --label gpt "$1"
+for n in $(seq 29); do
+    # Chosen: once in a few hundred times this kernel takes so many random ones for the table of another system.
+    printf 'size=64MiB, uuid=7c0ffee1-d15c-4a7e-9b1e-0000000000%02d\\n' "$n"
+done | sfdisk -q --label gpt "$1"
 udevadm settle
 disk=$1
 echo 1 > /proc/sys/dev/raid/speed_limit_min

@@ -362,11 +362,13 @@ def test_loop_devices_of_files_and_of_devices(seen: Seen) -> None:
 
 
 def test_every_device_is_accounted_for(seen: Seen) -> None:
-    """Nothing the kernel shows is missing from the graph, be it as a device or inside something."""
+    """Nothing the kernel shows is missing from the graph, be it as a device or inside something, or said to be none."""
     known = {layer.device.number for layer in seen.graph.layers() if layer.device is not None}
     known.update(*(layer.inner() for layer in seen.graph.layers()))
     unknown = {name for number, name in seen.node_numbers.items() if number not in known}
-    assert not {name for name in unknown if not name.startswith("ram")}
+    none = {remark.partition(" ")[0] for remark in seen.machine.remarks if "is no partition" in remark}
+    assert {name for name in unknown if not name.startswith("ram")} == none
+    assert len(none) == 1
     holders = [each for each in seen.graph.of(Unrecognised) if each.device is not None]
     assert not holders
 

@@ -100,7 +100,7 @@ mounted "${1}1" "$(printf '/mnt/two\\nlines \\\\x')"
 
 def test_disks_smaller_than_both_of_their_ends_together_are_overwritten_to_the_last_byte(guest: Guest) -> None:
     names = ("tiny", "small", "coarse")
-    leave(guest, 'for disk; do head -c 40M /dev/urandom > "$disk" 2> /dev/null || true; done; sync', *names)
+    leave(guest, 'for disk; do noise 41943040 2> /dev/null > "$disk" || true; done; sync', *names)
     serials = [guest.disk(each).serial_shown for each in names]
     ran = typed(guest, "wipe", *serials, "--overwrite", "--yes", "--jobs", "3")
     assert ran.status == 0, ran.stderr
@@ -271,7 +271,7 @@ def test_a_disk_that_was_only_discarded_is_not_said_to_be_overwritten(boot_fresh
     guest = machine_of(boot_fresh, P, Q)
     names = {each.serial: each.device.name for each in pn.probe(guest.host).all_disks if each.device}
     first, second = (f"/dev/{names[each.serial_shown]}" for each in (P, Q))
-    guest.script(f"for disk in {first} {second}; do head -c 60M /dev/urandom > $disk; done; sync")
+    guest.script(f"for disk in {first} {second}; do noise 62914560 > $disk; done; sync")
     killed_after_the_first(guest, P.serial_shown, Q.serial_shown, "--discard")
     guest.script(f"dd if=/dev/urandom of={first} bs=1M seek=100 count=4 conv=notrunc,fsync status=none")
     ran = typed(guest, "wipe", P.serial_shown, "--overwrite", "--yes")

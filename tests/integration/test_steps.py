@@ -48,7 +48,7 @@ def guest(boot_shared: BootGuest) -> Generator[Guest]:
         LabDisk(name="bystander", size=64 * MIB),
     )
     running = boot_shared(Lab(disks=disks))
-    running.script(f"head -c 64M /dev/urandom > {running.node('bystander')}")
+    running.script(f"noise 67108864 > {running.node('bystander')}")
     before = running.hash_disk("bystander")
     yield running
     assert running.hash_disk("bystander") == before

@@ -87,7 +87,7 @@ def test_with_a_filesystem_mounted_in_another_namespace_nothing_is_even_switched
 
 def test_overwriting_leaves_nothing_but_zeros(guest: Guest, tmp_path: Path) -> None:
     bystander = guest.hash_disk("bystander")
-    guest.script(f"cat /dev/urandom | head -c 192M > {guest.node('target')} || true; udevadm settle")
+    guest.script(f"noise 201326592 2> /dev/null > {guest.node('target')} || true; udevadm settle")
     ran = typed(guest, "wipe", TARGET.serial_shown, "--yes", "--overwrite", "--report", "/run/report.json")
     assert ran.status == 0, ran.stderr
     assert guest.hash_disk("target") == blank_hash(TARGET.size, tmp_path)
@@ -98,7 +98,7 @@ def test_overwriting_leaves_nothing_but_zeros(guest: Guest, tmp_path: Path) -> N
 
 def test_discarding_gives_the_space_back(guest: Guest) -> None:
     node = f"/dev/{next(iter(plain_disks(guest)))}"
-    guest.script(f"head -c 100M /dev/urandom > {node}; sync; udevadm settle; mkfs.ext4 -q -F -E nodiscard {node}; sync")
+    guest.script(f"noise 104857600 > {node}; sync; udevadm settle; mkfs.ext4 -q -F -E nodiscard {node}; sync")
     taken = os.stat(guest.image("plain")).st_blocks
     ran = typed(guest, "wipe", PLAIN.serial_shown, "--yes", "--discard")
     assert ran.status == 0, ran.stderr

@@ -13,7 +13,7 @@ import pytest
 
 from pre_nixos.lab import inside, keeper, requirements, uml
 from pre_nixos.lab.description import Attachment, Lab, LabDisk, LabError
-from pre_nixos.lab.guest import SETTLE, Guest, paths_to_show
+from pre_nixos.lab.guest import PRELUDE, Guest, paths_to_show
 from pre_nixos.lab.image import content_hash, make_image
 from pre_nixos.lab.residue import RECIPES
 from pre_nixos.lab.scsi import world_wide_name
@@ -56,7 +56,7 @@ def test_a_udevd_that_lets_go_of_who_asks_is_asked_a_second_time(
         f'#!/bin/sh\necho "$@" >> "{tmp_path}/asked"\n[ "$(wc -l < "{tmp_path}/asked")" -gt {fails} ] || exit 4\n'
     )
     program.chmod(0o755)
-    script = f"{SETTLE}udevadm {words}\necho on\n"
+    script = f"{PRELUDE}udevadm {words}\necho on\n"
     path = f"{tmp_path}:{os.environ['PATH']}"
     ran = subprocess.run(["sh", "-eu"], input=script, env={"PATH": path}, text=True, capture_output=True, check=False)
     assert (ran.returncode, ran.stdout) == (status, "" if status else "on\n")
