@@ -92,7 +92,7 @@ LABELS = {"vfat": "-n"}
 LONGEST_LABEL = {"ext4": 16, "ext3": 16, "ext2": 16, "xfs": 12, "vfat": 11}
 """Bytes. The makers of ext cut a longer label off and go on; the others fail when the old content is gone already."""
 NOT_IN_VFAT = frozenset('*?.,;:/\\|+=<>[]"')
-GROWING = ("ext4", "xfs")
+GROWING = ("ext2", "ext3", "ext4", "xfs")
 """Types that can be grown."""
 UPPER = frozenset({"vfat", "exfat", "ntfs"})
 """Types whose UUIDs are read back in capitals."""
@@ -112,7 +112,7 @@ class Filesystem(Layer, tag="filesystem"):
     arguments: How[tuple[str, ...]] = ()
     """Further arguments for the program that makes it."""
     fills: How[bool] = True
-    """Whether it is to grow when its device has become larger; only ext4 and xfs can."""
+    """Whether it is to grow when its device has become larger; only ext and xfs can."""
     unused: Fact[int] = 0
     """Bytes of its device that it does not use."""
 

@@ -1,4 +1,4 @@
-"""How large a filesystem takes itself to be, by its superblock."""
+"""How large a filesystem, or what is ready to be swapped to, takes itself to be, by its first bytes."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ XFS_MAGIC = b"XFSB"
 EXT = 1024
 """Where the superblock of ext begins."""
 EXT_MAGIC = b"\x53\xef"
+SWAP = 1024
+"""Where the fields of a swap area begin; its magic ends the first page."""
+SWAP_MAGIC = b"SWAPSPACE2"
 SLACK = 4 * MIB
 """What a filesystem may leave unused of its device for good: ext leaves out a last group that is too small to use."""
 
@@ -25,7 +28,7 @@ def unused(reader: Reader, number: str, type_: str, space: int) -> int:
 
     XFS in use tells its superblock last of all: for as long as it is mounted, only the mount says how large it is.
     """
-    if type_ not in {"ext4", "xfs"} or not space:
+    if type_ not in {"ext2", "ext3", "ext4", "xfs", "swap"} or not space:
         return 0
     mounts = [each for each in reader.ask(ReadMounts()).mounts if each.device == number] if type_ == "xfs" else []
     if mounts:
@@ -42,6 +45,9 @@ def size_of(data: bytes) -> int:
         return 0
     if data[:4] == XFS_MAGIC:
         return int.from_bytes(data[4:8], "big") * int.from_bytes(data[8:16], "big")
+    if data[-len(SWAP_MAGIC) :] == SWAP_MAGIC:
+        # On a machine with larger pages the magic is elsewhere, and it is not known how large the area is.
+        return (_number(data, SWAP + 4) + 1) * LENGTH if _number(data, SWAP) == 1 else 0
     ext = data[EXT:]
     if ext[0x38:0x3A] != EXT_MAGIC:
         return 0
@@ -52,9 +58,11 @@ def size_of(data: bytes) -> int:
 
 
 def only_the_size(data: bytes) -> Mapping[int, bytes]:
-    """Give the parts of the first bytes of a device that say how large a filesystem is, by where they are."""
+    """Give the parts of the first bytes of a device that say how large what is on it is, by where they are."""
     if data[:4] == XFS_MAGIC:
         return {0: data[:16]}
+    if data[-len(SWAP_MAGIC) :] == SWAP_MAGIC:
+        return {SWAP: data[SWAP : SWAP + 12], LENGTH - len(SWAP_MAGIC): SWAP_MAGIC}
     if data[EXT + 0x38 : EXT + 0x3A] == EXT_MAGIC:
         fields = ((0x4, 4), (0x18, 4), (0x38, 2), (0x60, 4), (0x150, 4))
         return {EXT + at: data[EXT + at : EXT + at + length] for at, length in fields}

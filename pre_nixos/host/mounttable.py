@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pre_nixos.host.questions import MountEntry, MountTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
 
 KERNEL_PLACES = ("/proc", "/sys", "/dev")
@@ -74,8 +74,13 @@ def read_mounts(
 
 def read_swaps(proc: str = "/proc") -> tuple[str, ...]:
     """Name what is in use as swap."""
-    lines = _text(f"{proc}/swaps").splitlines()[1:]
-    return tuple(decode(line.split()[0]) for line in lines if line.split())
+    return tuple(swap_priorities(proc))
+
+
+def swap_priorities(proc: str = "/proc") -> Mapping[str, int]:
+    """Give the priority of all that is in use as swap, by its name; below zero are those the kernel gave out."""
+    lines = [line.split() for line in _text(f"{proc}/swaps").splitlines()[1:]]
+    return {decode(words[0]): int(words[-1]) for words in lines if words}
 
 
 def parse(text: str) -> Iterable[Line]:

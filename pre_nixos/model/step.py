@@ -236,7 +236,7 @@ class MakeSubvolumes(Data, tag="make-subvolumes", tag_field="step"):
 
 
 class Grow(Data, tag="grow", tag_field="step"):
-    """Let the filesystem on the device take all of it, whether it is in use or not."""
+    """Let what is on the device take all of it, in use or not; swap goes out of use for that moment."""
 
     target: Node
     type: str

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import pre_nixos as pn
-from pre_nixos.backends import btrfs, dmcrypt, filesystems, gpt, lvm, mdraid, mounts
+from pre_nixos.backends import btrfs, dmcrypt, filesystems, gpt, lvm, mdraid, mounts, swap
 from pre_nixos.flow.outcome import ActionBegan, StepEnded
 from pre_nixos.lab.description import Lab, LabDisk
 from tests.integration import carrying
@@ -31,9 +31,29 @@ def guest(boot_shared: BootGuest) -> Guest:
     return boot_shared(Lab(disks=disks, modules=("dm_crypt", "btrfs", "xfs")))
 
 
-BEFORE = {"ext": "100MiB", "xfs": "320MiB", "pool": "300MiB", "crypt": "100MiB", "away": "100MiB"}
-AFTER = {"ext": "152MiB", "xfs": "400MiB", "pool": "400MiB", "crypt": "160MiB", "away": "160MiB", "new": "48MiB"}
-LATER = AFTER | {"ext": "240MiB", "xfs": "440MiB", "crypt": "240MiB", "new": "80MiB"}
+BEFORE = {
+    "ext": "100MiB",
+    "xfs": "320MiB",
+    "pool": "300MiB",
+    "crypt": "100MiB",
+    "away": "100MiB",
+    "old": "64MiB",
+    "swap": "32MiB",
+    "idle": "32MiB",
+}
+AFTER = {
+    "ext": "152MiB",
+    "xfs": "400MiB",
+    "pool": "400MiB",
+    "crypt": "160MiB",
+    "away": "160MiB",
+    "new": "48MiB",
+    "old": "108MiB",
+    "swap": "64MiB",
+    "idle": "64MiB",
+}
+LATER = AFTER | {"ext": "240MiB", "xfs": "440MiB", "crypt": "240MiB", "new": "80MiB", "old": "160MiB", "swap": "128MiB"}
+TYPES = {"xfs": "xfs", "old": "ext3"}
 
 
 def volumes(machine: pn.Machine, sizes: Mapping[str, str]) -> pn.Wanted:
@@ -46,10 +66,15 @@ def volumes(machine: pn.Machine, sizes: Mapping[str, str]) -> pn.Wanted:
             keys = ("prompt:Passphrase",)
             volume = dmcrypt.Luks(mapper="inner", pbkdf="pbkdf2", pbkdf_iterations=1000, keys=keys)
             on = draft.add(volume, on=[on])
+        if name in {"swap", "idle"}:
+            area = draft.add(swap.Area(label=name), on=[on])
+            if name == "swap":
+                draft.add(swap.Use(priority=9), on=[area])
+            continue
         if name == "pool":
             content = draft.add(btrfs.Btrfs(label=name), on=[on])
         else:
-            content = draft.add(filesystems.Filesystem(type="xfs" if name == "xfs" else "ext4", label=name), on=[on])
+            content = draft.add(filesystems.Filesystem(type=TYPES.get(name, "ext4"), label=name), on=[on])
         if name != "away":
             draft.add(mounts.Mount(at=f"/{name}"), on=[content])
     return draft.wanted()
@@ -61,33 +86,45 @@ def sizes(guest: Guest, *places: str) -> list[int]:
     return [int(blocks) * int(size) // MIB for blocks, size in (line.split() for line in told.splitlines())]
 
 
-PLACES = ("/mnt/ext", "/mnt/xfs", "/mnt/pool", "/mnt/crypt")
+PLACES = ("/mnt/ext", "/mnt/xfs", "/mnt/pool", "/mnt/crypt", "/mnt/old")
+
+
+def swapped(guest: Guest) -> dict[str, tuple[int, int]]:
+    """How many MiB of what is in use as swap there are, and its priority, by its label."""
+    told = guest.run(["swapon", "--raw", "--bytes", "--noheadings", "--show=LABEL,SIZE,PRIO"]).stdout
+    found = (line.split() for line in told.splitlines())
+    return {label: (round(int(size) / MIB), int(priority)) for label, size, priority in found}
 
 
 def test_volumes_grow_in_use_with_what_is_on_them(guest: Guest) -> None:
     carry_out(guest, volumes(pn.probe(guest.host), BEFORE))
     guest.script("for each in /mnt/*; do echo kept > $each/file; done; sync")
     before = sizes(guest, *PLACES)
+    # Nobody asked for it, and it is used as it was.
+    guest.script("swapon --priority 3 /dev/main/idle")
+    assert swapped(guest) == {"swap": (32, 9), "idle": (32, 3)}
     wanted = volumes(pn.probe(guest.host), AFTER)
     plan = pn.schedule(pn.probe(guest.host), wanted)
     assert not any(lost for lost in plan.losses().values())
     report = carry_out(guest, wanted)
     assert len(report.rounds) == 1
     after = sizes(guest, *PLACES)
-    assert [new - old >= 40 for old, new in zip(before, after, strict=True)] == [True] * 4
-    assert guest.run(["sh", "-c", "cat /mnt/ext/file /mnt/xfs/file /mnt/pool/file /mnt/crypt/file"]).stdout == (
-        "kept\n" * 4
-    )
+    assert [new - old >= 40 for old, new in zip(before, after, strict=True)] == [True] * 5
+    assert guest.run(["cat", *(f"{place}/file" for place in PLACES)]).stdout == "kept\n" * 5
     guest.run(["e2fsck", "-f", "-n", "/dev/mapper/main-away"])
+    assert swapped(guest) == {"swap": (64, 9), "idle": (64, 3)}
+    guest.script("swapoff /dev/main/idle")
 
 
 def test_what_a_run_that_was_stopped_did_not_grow_is_grown_by_the_next(guest: Guest) -> None:
-    more = AFTER | {"ext": "200MiB", "xfs": "440MiB", "crypt": "200MiB"}
+    more = AFTER | {"ext": "200MiB", "xfs": "440MiB", "crypt": "200MiB", "old": "148MiB", "swap": "96MiB"}
     before = sizes(guest, *PLACES)
     guest.script(
         "lvextend -q --config 'devices { use_devicesfile=0 }' -L 200M main/ext; "
         "lvextend -q --config 'devices { use_devicesfile=0 }' -L 440M main/xfs; "
-        "lvextend -q --config 'devices { use_devicesfile=0 }' -L 200M main/crypt"
+        "lvextend -q --config 'devices { use_devicesfile=0 }' -L 200M main/crypt; "
+        "lvextend -q --config 'devices { use_devicesfile=0 }' -L 148M main/old; "
+        "lvextend -q --config 'devices { use_devicesfile=0 }' -L 96M main/swap"
     )
     wanted = volumes(pn.probe(guest.host), more)
     guest.script("mount -o remount,ro /mnt/xfs")
@@ -100,6 +137,8 @@ def test_what_a_run_that_was_stopped_did_not_grow_is_grown_by_the_next(guest: Gu
     assert after[0] - before[0] >= 40
     assert after[1] - before[1] >= 36
     assert after[3] - before[3] >= 30
+    assert after[4] - before[4] >= 36
+    assert swapped(guest) == {"swap": (96, 9)}
 
 
 class Killed(BaseException):

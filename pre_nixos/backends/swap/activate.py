@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pre_nixos.backends.swap.kinds import File, Use
-from pre_nixos.plugin import Action, Exact, Node, SwapOn, SwapToFile, Verb, for_kind, hooks
+from pre_nixos.backends.swap.kinds import File, Use, using
+from pre_nixos.plugin import Action, Exact, Node, SwapToFile, Verb, for_kind, hooks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,11 +27,6 @@ def file_on(layer: File, graph: DeviceGraph) -> Sequence[Action]:
     del graph
     summary = f"use the file {layer.place} as swap"
     return [Action(verb=Verb.ACTIVATE, target=layer.id, summary=summary, steps=(using_file(layer),))]
-
-
-def using(use: Use, node: Node) -> SwapOn:
-    """Use a device as swap."""
-    return SwapOn(target=node, priority=use.priority, discard=use.discard, policy=use.discard_policy or "")
 
 
 def using_file(file: File) -> SwapToFile:

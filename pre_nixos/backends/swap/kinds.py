@@ -8,13 +8,30 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pre_nixos.backends.mounts import holds_files, places_around
-from pre_nixos.plugin import MIB, Exact, Fact, How, Layer, Mismatch, Name, Node, Run, Size, as_size
+from pre_nixos.plugin import (
+    MIB,
+    Exact,
+    Fact,
+    Grow,
+    How,
+    Layer,
+    Mismatch,
+    Name,
+    Node,
+    Run,
+    Size,
+    State,
+    SwapOff,
+    SwapOn,
+    as_size,
+    human,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Self
 
-    from pre_nixos.plugin import Step
+    from pre_nixos.plugin import DeviceGraph, Step
 
 READY, HIBERNATED = "swap", "swsuspend"
 """Signatures: hibernation puts the second in the place of the first."""
@@ -26,6 +43,10 @@ class Area(Layer, tag="swap"):
     precious = False
     label: str | None = None
     uuid: str | None = None
+    fills: How[bool] = True
+    """Whether it is to grow when its device has become larger."""
+    unused: Fact[int] = 0
+    """Bytes of its device that it does not use."""
     hibernated: Fact[bool] = False
     """Whether a system sleeps in it, whose unsaved state goes with it."""
 
@@ -37,6 +58,25 @@ class Area(Layer, tag="swap"):
     def unfit(self, below: Sequence[Layer]) -> str:
         """Each device has its own."""
         return "" if len(below) == 1 else "an area is on one device: add one for each"
+
+    def mismatches(  # pyright: ignore[reportIncompatibleMethodOverride] - only layers of one kind are compared
+        self, there: Self
+    ) -> tuple[Mismatch, ...]:
+        """It is to use all of its device, unless it need not, or a system sleeps in it."""
+        found = super().mismatches(there)
+        if self.fills and there.unused and not there.hibernated:
+            found = (*found, Mismatch(field="unused", there=human(there.unused), wanted="nothing"))
+        return found
+
+    def grown(self, graph: DeviceGraph) -> Sequence[Step]:
+        """Nobody swaps to it meanwhile; afterwards it is used as it is to be, or else as it was."""
+        if not self.fills:
+            return ()
+        node = Node(layer=graph.devices(self)[0].id)
+        grow = Grow(target=node, type=READY)
+        uses = [each for each in map(graph.__getitem__, graph.standing_on(self.id)) if isinstance(each, Use)]
+        wanted = next((each for each in uses if each.state is not State.INACTIVE), None)
+        return (SwapOff(target=node), grow, using(wanted, node)) if wanted else (grow,)
 
     def explains(self) -> frozenset[str]:
         """Its own signature, also in the form hibernation gives it."""
@@ -88,6 +128,11 @@ class Use(Layer, tag="swap.use"):
     def title(self) -> str:
         """It has no name; what it stands on has."""
         return "in use as swap"
+
+
+def using(use: Use, node: Node) -> SwapOn:
+    """Use a device as swap."""
+    return SwapOn(target=node, priority=use.priority, discard=use.discard, policy=use.discard_policy or "")
 
 
 class File(Layer, tag="swap.file"):

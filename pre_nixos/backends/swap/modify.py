@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pre_nixos.backends.swap.activate import using, using_file
+from pre_nixos.backends.swap.activate import using_file
 from pre_nixos.backends.swap.deactivate import ending
-from pre_nixos.backends.swap.kinds import Area, File, Use
-from pre_nixos.plugin import Action, Node, Replace, RequireRoom, Run, Step, SwapOff, Verb, for_kind, hooks
+from pre_nixos.backends.swap.kinds import READY, Area, File, Use, using
+from pre_nixos.plugin import Action, Grow, Node, Replace, RequireRoom, Run, Step, SwapOff, Verb, for_kind, hooks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @for_kind(hooks.modify, Area)
 def change(old: Area, new: Area, before: DeviceGraph, after: DeviceGraph) -> Sequence[Action] | Replace:
-    """Write another label or UUID. While it is in use nobody can write to it, so that use ends, and begins again."""
+    """Write another label, UUID or size. While it is in use nobody can, so that use ends, and begins again."""
     mismatches = new.mismatches(old)
     fields = {each.field for each in mismatches}
     if old.hibernated or not fields:
@@ -29,7 +29,10 @@ def change(old: Area, new: Area, before: DeviceGraph, after: DeviceGraph) -> Seq
     said = [f"label it {new.label}"] if label else []
     said += [f"give it the UUID {new.uuid}"] if uuid else []
     node = Node(layer=device.id)
-    steps: list[Step] = [Run(argv=("swaplabel", *label, *uuid, node))]
+    steps: list[Step] = [Run(argv=("swaplabel", *label, *uuid, node))] if said else []
+    if "unused" in fields:
+        said.append("take in all of it")
+        steps.append(Grow(target=node, type=READY))
     used = [each for each in map(before.__getitem__, before.standing_on(old.id)) if isinstance(each, Use)]
     if used:
         use = after.get(used[0].id)

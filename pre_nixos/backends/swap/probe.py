@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from pre_nixos.backends.mounts import holding_file
+from pre_nixos.backends.superblocks import unused
 from pre_nixos.backends.swap.kinds import HIBERNATED, READY, Area, File, Use
 from pre_nixos.plugin import Data, Exact, Found, Reader, ReadFile, ReadMounts, Ref, State, hooks, implements, survey
 
@@ -26,6 +27,7 @@ def find(reader: Reader) -> Iterable[Found]:
             label=signature.label or None,
             uuid=signature.uuid or None,
             hibernated=signature.type == HIBERNATED,
+            unused=unused(reader, node.number, signature.type, seen.device(node).size),
             state=State.ACTIVE,
         )
         yield Found(area, on=[node.number])

@@ -1,6 +1,7 @@
-"""Growing a filesystem to the size of its device: by the kernel, which does it while the filesystem is in use.
+"""Growing what is on a device to the size of it.
 
-It is asked through a mount that nobody sees, so it makes no difference whether and where it is mounted otherwise.
+A filesystem is grown by the kernel, which does it while it is in use. It is asked through a mount that nobody sees, so
+it makes no difference whether and where it is mounted otherwise. Swap goes out of use for that moment.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import struct
 from typing import TYPE_CHECKING
 
-from pre_nixos.host.doing import kernel
+from pre_nixos.host.doing import kernel, swapping
 from pre_nixos.host.doing.problems import NotDoneError, words
 from pre_nixos.host.geometry import block_and_geometry
 
@@ -29,14 +30,13 @@ BTRFS_INFO, BTRFS_RESIZE = 0x8400941F, 0x50009403
 
 
 def grow(place: Place, kind: str, effort: Effort) -> str:
-    """Have a filesystem take all of its device."""
+    """Have what is on a device take all of it."""
+    if kind == "swap":
+        return swapping.grow_area(place, effort)
     if kind not in _GROWING:
         raise NotDoneError(f"{place}: a {kind} cannot be grown; nothing was changed")
     effort.wrote = True  # mounting alone may replay a journal
-    try:
-        mounted = kernel.mount_unseen(place.path, kind, {})
-    except OSError as error:
-        raise NotDoneError(f"{place}: mounting the {kind} to grow it: {words(error)}; it was not grown") from error
+    mounted = _mounted(place, kind)
     try:
         directory = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=mounted)
         try:
@@ -52,6 +52,18 @@ def grow(place: Place, kind: str, effort: Effort) -> str:
     finally:
         os.close(mounted)
     return f"{place}: the {kind} went from {before} to {after} bytes"
+
+
+def _mounted(place: Place, kind: str) -> int:
+    try:
+        return kernel.mount_unseen(place.path, kind, {})
+    except OSError as error:
+        if error.errno != errno.EBUSY or kind not in _ALSO_MOUNTED_AS:
+            raise NotDoneError(f"{place}: mounting the {kind} to grow it: {words(error)}; it was not grown") from error
+    try:
+        return kernel.mount_unseen(place.path, _ALSO_MOUNTED_AS[kind], {})
+    except OSError as error:
+        raise NotDoneError(f"{place}: mounting the {kind} to grow it: {words(error)}; it was not grown") from error
 
 
 def _size(directory: int) -> int:
@@ -107,4 +119,12 @@ def _btrfs(directory: int, size: int) -> None:
                 raise
 
 
-_GROWING: Mapping[str, Callable[[int, int], None]] = {"ext4": _ext, "xfs": _xfs, "btrfs": _btrfs}
+_GROWING: Mapping[str, Callable[[int, int], None]] = {
+    "ext2": _ext,
+    "ext3": _ext,
+    "ext4": _ext,
+    "xfs": _xfs,
+    "btrfs": _btrfs,
+}
+_ALSO_MOUNTED_AS = {"ext2": "ext4", "ext3": "ext4"}
+"""By another of its names, a filesystem that is mounted is busy."""

@@ -13,7 +13,7 @@ from uuid import uuid4
 from pre_nixos.host.doing import kernel
 from pre_nixos.host.doing.files import require_no_link
 from pre_nixos.host.doing.problems import NotDoneError, RefusedError, words
-from pre_nixos.host.mounttable import block_number, read_swaps
+from pre_nixos.host.mounttable import block_number, read_swaps, swap_priorities
 
 if TYPE_CHECKING:
     from pre_nixos.host.doing.places import Place
@@ -26,6 +26,11 @@ POLICIES = {"": 0, "both": 0, "once": 0x20000, "pages": 0x40000}
 HIGHEST_PRIORITY = 0x7FFF
 PAGE = os.sysconf("SC_PAGESIZE")
 MAGIC = b"SWAPSPACE2"
+ASLEEP = b"S1SUSPEND\0"
+"""What hibernation writes in its place."""
+FIELDS = 1024
+"""Where the header has its version, the number of the last page and how many are bad; the UUID and label follow."""
+_FIELDS = struct.Struct("=III")
 GET_FLAGS, SET_FLAGS, NO_COPIES = 0x80086601, 0x40086602, 0x00800000
 """Asking for and setting what chattr does; and the C of it."""
 
@@ -58,6 +63,40 @@ def swap_off(place: Place, effort: Effort) -> str:
     return f"{place} no longer in use as swap"
 
 
+def grow_area(place: Place, effort: Effort) -> str:
+    """Have an area take all of its device; its label and UUID stay. One in use is taken out of it, and put back."""
+    used = [priority for path, priority in swap_priorities().items() if block_number(path) == place.number]
+    if not used:
+        return _grow_area(place, effort)
+    flags = _preferred(str(place), used[0] if used[0] >= 0 else None)
+    swap_off(place, effort)
+    try:
+        return _grow_area(place, effort)
+    finally:
+        kernel.swap_on(place.path, flags)
+
+
+def _grow_area(place: Place, effort: Effort) -> str:
+    descriptor = os.open(place.path, os.O_RDWR | os.O_EXCL | os.O_CLOEXEC)
+    try:
+        kernel.drop_cache(descriptor)
+        there = os.pread(descriptor, PAGE, 0)
+        if there.endswith(ASLEEP):
+            return f"{place}: a system sleeps in it, so it stays as it is"
+        version, last, bad = _FIELDS.unpack_from(there, FIELDS)
+        if not _ends_as_area(there) or version != 1 or bad:
+            raise RefusedError(f"{place} is no area of a usual kind; it was not grown")
+        whole = kernel.size_of(descriptor) // PAGE - 1
+        if whole > last:
+            effort.wrote = True
+            fields = _FIELDS.pack(version, whole, bad)
+            os.pwrite(descriptor, there[:FIELDS] + fields + there[FIELDS + len(fields) :], 0)
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return f"{place}: the area went from {(last + 1) * PAGE} to {(max(whole, last) + 1) * PAGE} bytes"
+
+
 def swap_to_file(path: str, size: int, priority: int | None, effort: Effort) -> str:
     """Use a file as swap, and make it first if it is not there."""
     if path in read_swaps():
@@ -86,21 +125,21 @@ def _make_file(path: str, size: int, effort: Effort) -> bool:
             raise RefusedError(f"{path} is there, and is no file to swap to; it was left alone")
         return False
     effort.wrote = True
-    draft = f"{path}.{os.getpid()}"
+    where = os.path.dirname(path)
     try:
-        os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
-        descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        os.makedirs(where, 0o755, exist_ok=True)
+        # It has no name before it is whole: if this is cut short, nothing is left of it.
+        descriptor = os.open(where, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
         try:
             _without_copies(descriptor)
             os.posix_fallocate(descriptor, 0, size)
             os.pwrite(descriptor, header(size), 0)
             os.fsync(descriptor)
+            # Given any descriptor to start from, this call follows the link in /proc to the file; without, it does not.
+            os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor, follow_symlinks=True)
         finally:
             os.close(descriptor)
-        os.rename(draft, path)
     except OSError as error:
-        if os.path.lexists(draft):
-            os.unlink(draft)
         raise NotDoneError(f"making {path} to swap to: {words(error)}; it is not there") from error
     return True
 
@@ -119,13 +158,17 @@ def _without_copies(descriptor: int) -> None:
 
 def header(size: int) -> bytes:
     """Give the first page of an area of so many bytes."""
-    known = struct.pack("=1024sIII16s16s", b"", 1, size // PAGE - 1, 0, uuid4().bytes, b"")
+    known = bytes(FIELDS) + _FIELDS.pack(1, size // PAGE - 1, 0) + uuid4().bytes
     return known.ljust(PAGE - len(MAGIC), b"\0") + MAGIC
 
 
 def _is_area(path: str) -> bool:
     with open(path, "rb") as file:
-        return file.read(PAGE)[-len(MAGIC) :] == MAGIC
+        return _ends_as_area(file.read(PAGE))
+
+
+def _ends_as_area(page: bytes) -> bool:
+    return len(page) == PAGE and page[-len(MAGIC) :] == MAGIC
 
 
 def _preferred(who: str, priority: int | None) -> int:

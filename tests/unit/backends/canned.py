@@ -41,6 +41,16 @@ class Readable(Protocol):
     def read(self, offset: int, length: int) -> bytes: ...
 
 
+class Image:
+    """A device that begins with these bytes, and holds nothing else."""
+
+    def __init__(self, data: bytes = b"") -> None:
+        self._data = data
+
+    def read(self, offset: int, length: int) -> bytes:
+        return self._data[offset : offset + length].ljust(length, b"\0")
+
+
 class Canned:
     """Answers for a machine that exists only here, and counts how often a device was read."""
 

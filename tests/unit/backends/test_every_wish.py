@@ -255,6 +255,7 @@ ROOM = {
     "lvm.group": "lvm.group:main",
     "filesystem": f"{ROOT}/filesystem",
     "btrfs": POOL,
+    "swap": "lvm.group:main/swap/swap",
 }
 """What can take the room when a device below it has grown."""
 

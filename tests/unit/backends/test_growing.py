@@ -16,6 +16,7 @@ from pre_nixos.backends.lvm import Group, Volume
 from pre_nixos.backends.lvm.command import lvm as command
 from pre_nixos.backends.mounts import Mount
 from pre_nixos.backends.superblocks import LENGTH, size_of, unused
+from pre_nixos.backends.swap import Area, Use
 from pre_nixos.host.questions import MountEntry
 from pre_nixos.model.identity import assemble
 from pre_nixos.plugin import (
@@ -31,6 +32,8 @@ from pre_nixos.plugin import (
     Run,
     Secret,
     State,
+    SwapOff,
+    SwapOn,
     Verb,
     Wanted,
     Zero,
@@ -61,6 +64,7 @@ HERE = Node(layer=VOLUME)
 INNER = Group(name="inner")
 """A group on a volume of another one: what is below makes no difference to it."""
 TAKEN = command("pvresize", [HERE], HERE)
+USED, NOT_USED = Use(priority=7), Use(state=State.INACTIVE)
 
 
 def grow(id_: str, kind: str) -> Grow:
@@ -72,7 +76,12 @@ def grow(id_: str, kind: str) -> Grow:
     [
         ((Filesystem(type="ext4"),), (Filesystem(type="ext4"),), [grow("", "ext4")]),
         ((Filesystem(type="xfs"),), (Filesystem(type="xfs"),), [grow("", "xfs")]),
+        ((Filesystem(type="ext3"),), (Filesystem(type="ext3"),), [grow("", "ext3")]),
         ((Btrfs(),), (Btrfs(),), [grow("", "btrfs")]),
+        ((Area(),), (Area(),), [grow("", "swap")]),
+        ((Area(), Use()), (Area(), USED), [SwapOff(target=HERE), grow("", "swap"), SwapOn(target=HERE, priority=7)]),
+        ((Area(), Use()), (Area(), NOT_USED), [grow("", "swap")]),
+        ((Area(),), (Area(fills=False),), []),
         ((OPEN, Btrfs()), (OPEN, Btrfs()), [RESIZE, grow("/luks", "btrfs")]),
         ((INNER,), (INNER,), [TAKEN]),
         # A group offers no device of its own: nothing opens it, and so nothing but this would tell it.
@@ -165,6 +174,8 @@ def test_room_is_no_reason_to_lose_anything_but_another_type_is() -> None:
         (("mkfs.ext4", "-q", "-F", "-b", "1024"), 40 * MIB),
         (("mkfs.ext4", "-q", "-F"), 400 * MIB),
         (("mkfs.xfs", "-q", "-f"), 400 * MIB),
+        (("mkfs.ext2", "-q", "-F"), 400 * MIB),
+        (("mkswap",), 40 * MIB),
     ],
 )
 def test_sizes_are_read_as_the_makers_write_them(maker: tuple[str, ...], size: int, tmp_path: Path) -> None:

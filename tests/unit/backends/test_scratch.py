@@ -38,7 +38,7 @@ from pre_nixos.plugin import (
     Zero,
 )
 from pre_nixos.testing import faults_of
-from tests.unit.backends.canned import Canned, part
+from tests.unit.backends.canned import Canned, Image, part
 from tests.unit.backends.canned import disk as disk_node
 from tests.unit.backends.gpt.bytes import DISK as TABLE
 from tests.unit.backends.gpt.bytes import Device, entry
@@ -138,7 +138,10 @@ def found(type_: str = SCRATCH, *signatures: Signature, noise: bool = True, mapp
     if mapped:
         seen["254:0"] = [Signature(type="swap", uuid=UUID, label="sw")]
     hidden = ["8:1"] if noise else []
-    return look(Canned(nodes, seen, {"8:0": device, "8:1": Device(SIZE)}, noise=hidden, tables=tables), REGISTRY)
+    return look(
+        Canned(nodes, seen, {"8:0": device, "8:1": Device(SIZE), "254:0": Image()}, noise=hidden, tables=tables),
+        REGISTRY,
+    )
 
 
 def wanted(there: Machine) -> Wanted:

@@ -6,6 +6,7 @@ from pre_nixos.backends import swap
 from pre_nixos.backends.swap import Area, File, Use
 from pre_nixos.hooks.calls import Calls
 from pre_nixos.hooks.registry import Registry
+from pre_nixos.host.doing.swapping import header
 from pre_nixos.host.questions import BlockNode, MountEntry, Signature
 from pre_nixos.host.survey import Memo
 from pre_nixos.model.draft import Wanted
@@ -13,9 +14,11 @@ from pre_nixos.model.graph import DeviceGraph
 from pre_nixos.model.identity import assemble
 from pre_nixos.model.plan import Plan
 from pre_nixos.plugin import (
+    MIB,
     WINDOWS,
     Disk,
     Exact,
+    Grow,
     Layer,
     Node,
     Ref,
@@ -32,7 +35,7 @@ from pre_nixos.plugin import (
     Zero,
 )
 from pre_nixos.render.words import name_of
-from tests.unit.backends.canned import Canned, disk
+from tests.unit.backends.canned import Canned, Image, disk
 from tests.unit.backends.sole import sole
 
 DISK = Node(layer="disk:d")
@@ -94,6 +97,19 @@ def test_what_is_in_use_is_not_while_its_label_is_written() -> None:
         old, new = graph_of(Area(label="a"), Use(priority=9)), graph_of(Area(label="b"), *wanted)
         action = sole(swap.change(old.of(Area)[0], new.of(Area)[0], old, new))
         assert action.steps == (SwapOff(target=DISK), run, again)
+
+
+def test_an_area_takes_in_the_room_its_device_has_grown_by() -> None:
+    grow = Grow(target=DISK, type="swap")
+    old, new = graph_of(Area(label="a", unused=MIB), Use(priority=9)), graph_of(Area(label="b"), Use(priority=9))
+    action = sole(swap.change(old.of(Area)[0], new.of(Area)[0], old, new))
+    label = Run(argv=("swaplabel", "--label", "b", DISK))
+    assert action.steps == (SwapOff(target=DISK), label, grow, SwapOn(target=DISK, priority=9))
+    assert action.summary.endswith("label it b, take in all of it")
+    alone = sole(swap.change(old.of(Area)[0], Area(id=old.of(Area)[0].id), graph_of(Area(unused=MIB)), new))
+    assert alone.steps == (grow,)
+    assert not Area().mismatches(Area(unused=MIB, hibernated=True))
+    assert not Area(fills=False).mismatches(Area(unused=MIB))
 
 
 def test_what_a_system_sleeps_in_is_not_changed() -> None:
@@ -187,6 +203,7 @@ def test_what_is_found() -> None:
     reader = Canned(
         nodes,
         {"8:0": [Signature(type="swap", label="sw", uuid=UUID)], "104:0": [Signature(type="swsuspend")]},
+        {"8:0": Image(header(1 << 29))},
         mounts=[MountEntry(device="8:0", root="/", at="/", type="ext4", source="/dev/sda")],
         swaps=["/dev/sda", "/dev/cciss/c0d0", "/dev/zram0", "/a file"],
         files={"/proc/swaps": SWAPS},
@@ -202,7 +219,7 @@ def test_what_is_found() -> None:
     first, second, use, other, file = (each.layer for each in found)
     assert isinstance(first, Area)
     assert isinstance(second, Area)
-    assert (first.label, first.uuid, first.hibernated) == ("sw", UUID.lower(), False)
+    assert (first.label, first.uuid, first.hibernated, first.unused) == ("sw", UUID.lower(), False, 1 << 29)
     assert second.hibernated
     assert (use, other) == (Use(priority=5, state=State.ACTIVE), Use(state=State.ACTIVE))
     assert file == File(path="/a file", size=Exact(bytes=1 << 20), priority=0, state=State.ACTIVE)

@@ -14,7 +14,7 @@ from pre_nixos.host.questions import MountEntry, Signature
 from pre_nixos.host.survey import Memo, survey
 from pre_nixos.model.identity import resolve
 from pre_nixos.plugin import MIB
-from tests.unit.backends.canned import Canned, disk, part
+from tests.unit.backends.canned import Canned, Image, disk, part
 
 if TYPE_CHECKING:
     from pre_nixos.host.questions import BlockNode
@@ -24,14 +24,6 @@ SDA1 = part("sda", "8:1", 1, 0, 64 * MIB)
 SDA2 = part("sda", "8:2", 2, 8 * MIB, MIB)
 LUKS = Signature(type="crypto_LUKS", usage="crypto", version="1", uuid="9c1d9a53-4d1f-4bb5-9f1f-0a3c53b3f6b6")
 SWAP = Signature(type="swap", usage="other", offset=4086)
-
-
-class Blank:
-    """Zeros, whatever is read."""
-
-    def read(self, offset: int, length: int) -> bytes:
-        del offset
-        return bytes(length)
 
 
 def held(node: BlockNode) -> BlockNode:
@@ -54,7 +46,7 @@ def test_what_the_kernel_sees_in_the_header_of_something_else_is_not_there() -> 
     assert imagined(SDA1, on_disk=(SWAP,)) == ["sda1"]
     graph = resolve(
         Calls(Registry({"disks": disks, "dos": dos, "dmcrypt": dmcrypt})).probe(
-            Memo(Canned([SDA, SDA1], {"8:0": (LUKS,), "8:1": (LUKS,)}, {"8:0": Blank()}))
+            Memo(Canned([SDA, SDA1], {"8:0": (LUKS,), "8:1": (LUKS,)}, {"8:0": Image()}))
         )
     )
     assert list(graph) == ["disk:naa.sda", "disk:naa.sda/luks"]
