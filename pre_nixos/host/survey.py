@@ -12,7 +12,7 @@ from pre_nixos.host.questions import ReadBlockNodes, ReadMounts, SafeProbe, Verd
 from pre_nixos.model.device import BlockDevice
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pre_nixos.host.api import Reader
     from pre_nixos.host.questions import BlockNode, Content, Question, Signature
@@ -120,12 +120,18 @@ def _mirages(nodes: Sequence[BlockNode], contents: Sequence[Content], reader: Re
     It knows the tables of some systems by a sum of one byte, or by less: the header of something encrypted, or code to
     boot from, looks like one now and then.
     """
-    known = {each.number for each in contents if begins_as_no_table(each)}
-    whole = {each.name for each in nodes if each.number in known}
-    seen: dict[str, list[BlockNode]] = {}
+    held = {each.number: each for each in contents}
+    of_disk: dict[str, list[BlockNode]] = {}
     for each in nodes:
-        if each.parent in whole:
-            seen.setdefault(each.parent, []).append(each)
+        if each.parent:
+            of_disk.setdefault(each.parent, []).append(each)
+    seen = {
+        disk.name: partitions
+        for disk in nodes
+        if (partitions := of_disk.get(disk.name))
+        and held.keys() >= {disk.number, *(each.number for each in partitions)}
+        if are_mirages(held[disk.number], [(_start(each), held[each.number]) for each in partitions])
+    }
     if not seen:
         return ()
     table = reader.ask(ReadMounts())
@@ -139,13 +145,30 @@ def _mirages(nodes: Sequence[BlockNode], contents: Sequence[Content], reader: Re
     ]
 
 
-def begins_as_no_table(content: Content) -> bool:
-    """Whether what is on a device, from its first bytes on, is known, and is no table."""
+def are_mirages(disk: Content, partitions: Iterable[tuple[int, Content]]) -> bool:
+    """Whether a disk has no table, and its partitions, each with its start, hold nothing but what it holds itself.
+
+    What is on it from its first bytes on is known then, and is what the kernel takes for a table. A table that was
+    overwritten looks the same; but what is in its partitions is in none of what is on the disk.
+    """
+    whole = {(each.type, each.uuid, each.offset) for each in disk.signatures}
     return (
-        content.verdict is Verdict.KNOWN
-        and any(not each.hidden and each.offset < FIRST for each in content.signatures)
-        and not any(each.usage == "table" for each in content.signatures)
+        disk.verdict is Verdict.KNOWN
+        and any(not each.hidden and each.offset < FIRST for each in disk.signatures)
+        and not any(each.usage == "table" for each in disk.signatures)
+        and all(
+            part.verdict is Verdict.BLANK
+            or (
+                part.verdict is Verdict.KNOWN
+                and {(each.type, each.uuid, start + each.offset) for each in part.signatures} <= whole
+            )
+            for start, part in partitions
+        )
     )
+
+
+def _start(node: BlockNode) -> int:
+    return int(node.attributes.get("start", "0")) * 512
 
 
 def _ignored(node: BlockNode) -> bool:
@@ -234,4 +257,4 @@ def _unit(node: BlockNode) -> str | None:
     return None
 
 
-__all__ = ["Memo", "Survey", "begins_as_no_table", "block_device", "survey"]
+__all__ = ["Memo", "Survey", "are_mirages", "block_device", "survey"]

@@ -188,6 +188,35 @@ def test_a_header_that_the_kernel_takes_for_a_table(boot_fresh: BootGuest) -> No
     guest.script(f"udevadm settle; ! test -e {shown}")
 
 
+OVERWRITTEN = """
+printf 'size=90MiB\\nsize=90MiB\\nsize=110MiB\\n' | sfdisk -q --label gpt "$1"
+udevadm settle
+mkfs.ext4 -q "${1}1"; mkfs.ext4 -q "${1}2"
+mkfs.btrfs -q --csum crc32c "$2" "${1}3"
+mkdir -p /run/first /run/second
+mount "${1}2" /run/second; echo precious > /run/second/file; umount /run/second
+mount "${1}1" /run/first
+truncate -s 4M /run/image; mkfs.vfat /run/image > /dev/null
+dd if=/run/image of="$1" bs=64k conv=notrunc,fsync status=none
+udevadm settle
+umount /run/first
+udevadm settle
+"""
+"""An image is written over the beginning of a disk while one of its partitions is mounted."""
+
+
+def test_partitions_whose_table_was_overwritten_are_no_mirage(boot_fresh: BootGuest) -> None:
+    guest = boot_fresh(lab("a", "b"))
+    guest.script(OVERWRITTEN, guest.node("a"), guest.node("b"))
+    machine = probe(guest.host)
+    assert not machine.remarks
+    (taken,) = machine.disks.where(matching=lambda disk: disk.serial == guest.disk("a").serial_shown).exactly(1)
+    plan = schedule(machine, Draft(machine, take=[taken]).wanted())
+    assert [each.kind for each in plan.losses()[taken.id]].count("filesystem") == 3
+    assert any("btrfs" in str(each) and "does not speak for" in str(each) for each in plan.objections)
+    guest.script(f"mount {guest.node('a')}2 /run/second; grep -q precious /run/second/file; umount /run/second")
+
+
 def test_raw_tables(boot_fresh: BootGuest) -> None:
     guest = boot_fresh(lab("a", "b"))
     guest.dirty(RAW, "a", "b")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pre_nixos.host.doing.partitions import BusyError, partitions_of, remove
 from pre_nixos.host.doing.problems import RefusedError, words
 from pre_nixos.host.questions import SafeProbe
-from pre_nixos.host.survey import begins_as_no_table
+from pre_nixos.host.survey import are_mirages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,13 +20,18 @@ if TYPE_CHECKING:
 
 
 def without_mirages(place: Place, pins: Pins, reader: Reader) -> Sequence[KernelPartition]:
-    """Give the partitions a disk has; if what begins on it is no table, have the kernel forget them and give none.
+    """Give the partitions a disk has; if none of them is one, have the kernel forget them and give none.
 
-    It is looked at now, and only a disk that nobody uses, nor any of them, is left without.
+    All of it is looked at now, and only a disk that nobody uses, nor any of them, is left without.
     """
     there = partitions_of(place.sysfs)
-    content = reader.ask(SafeProbe(numbers=(place.number,), windows=False)).devices if there else ()
-    if not any(each.number == place.number and begins_as_no_table(each) for each in content):
+    if not there:
+        return there
+    answer = reader.ask(SafeProbe(numbers=(place.number, *(each.device for each in there)))).devices
+    held = {each.number: each for each in answer}
+    if held.keys() != {place.number, *(each.device for each in there)}:
+        return there
+    if not are_mirages(held[place.number], [(each.start, held[each.device]) for each in there]):
         return there
     for partition in there:
         pins.release(partition.device)

@@ -31,10 +31,17 @@ def held(node: BlockNode) -> BlockNode:
 
 
 def imagined(
-    *nodes: BlockNode, on_disk: tuple[Signature, ...] = (LUKS,), mounts: tuple[MountEntry, ...] = (), swap: str = ""
+    *nodes: BlockNode,
+    on_disk: tuple[Signature, ...] = (LUKS,),
+    within: tuple[Signature, ...] | None = None,
+    in_second: tuple[Signature, ...] = (),
+    noisy: bool = False,
+    mounts: tuple[MountEntry, ...] = (),
+    swap: str = "",
 ) -> list[str]:
-    signatures = {"8:0": on_disk, "8:1": (LUKS,)}
-    seen = survey(Memo(Canned([SDA, *nodes], signatures, mounts=mounts, swaps=[swap] if swap else [])))
+    signatures = {"8:0": on_disk, "8:1": on_disk if within is None else within, "8:2": in_second}
+    noise = ["8:2"] if noisy else []
+    seen = survey(Memo(Canned([SDA, *nodes], signatures, mounts=mounts, swaps=[swap] if swap else [], noise=noise)))
     gone = [each.name for each in seen.mirages]
     assert not seen.nodes.keys() & set(gone)
     assert {each.number for each in seen.nodes.values()} == seen.contents.keys() == seen.by_number.keys()
@@ -50,6 +57,19 @@ def test_what_the_kernel_sees_in_the_header_of_something_else_is_not_there() -> 
         )
     )
     assert list(graph) == ["disk:naa.sda", "disk:naa.sda/luks"]
+
+
+def test_what_holds_anything_that_the_disk_does_not_is_there() -> None:
+    """As where an image was written over the first bytes of a disk, and with them over its table."""
+    image = Signature(type="vfat", usage="filesystem", offset=54, uuid="1234-ABCD")
+    inside = Signature(type="ext4", usage="filesystem", offset=1080, uuid="6f0d2e0c-3a55-4c3c-8b0a-1c7f2d3e4f50")
+    assert not imagined(SDA1, SDA2, on_disk=(image,), within=(), in_second=(inside,))
+    assert not imagined(SDA1, SDA2, on_disk=(image,), noisy=True)
+    # The same, and elsewhere; or of the same kind at the same place, and another.
+    assert not imagined(SDA2, on_disk=(image,), in_second=(image,))
+    assert not imagined(SDA1, within=(msgspec.structs.replace(LUKS, uuid="2"),))
+    twin = part("sda", "8:2", 2, 0, MIB)
+    assert not imagined(SDA1, twin, in_second=(LUKS, inside))
 
 
 @pytest.mark.parametrize(
