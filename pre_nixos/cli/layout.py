@@ -137,6 +137,8 @@ def put_layout(
     session.out.write(written.to_json().decode() if as_json else written.to_nix())
     for each in written.left_out:
         session.err.say(f"Left out: {each}.")
+    if written.left_out:
+        session.err.say("Where this layout is applied, what is left out of its disks goes, once that is agreed to.")
     for each in written.beyond():
         session.err.say(f"{BEYOND}: {each}.")
 

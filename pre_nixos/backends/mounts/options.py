@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
 UNSAID = {
     "acl": "noacl",
@@ -77,13 +77,12 @@ TELLING = {
 }
 """Options of a type's own that are not in force if they are not shown; of all others, that says nothing."""
 
-SILENT = frozenset(
-    [
-        *("commit=0", "commit=30", "commit=5", "max_inline=2048", "max_inline=2k", "max_inline=2K"),
-        *("mode=01777", "mode=1777", "size=50%"),
-    ]
-)
-"""What one of these is if nothing is said, and then may not be shown."""
+SILENT = {
+    "btrfs": frozenset(["commit=0", "commit=30", "max_inline=2048", "max_inline=2k", "max_inline=2K"]),
+    "ext4": frozenset(["commit=0", "commit=5"]),
+    "tmpfs": frozenset(["mode=01777", "mode=1777", "size=50%"]),
+}
+"""What these are if nothing is said, and then may not be shown."""
 
 FIXED = frozenset(["data", "gid", "mode", "subvol", "subvolid", "uid"])
 """Options that a type which takes others while it is mounted does not take then."""
@@ -217,11 +216,15 @@ def missing(wanted: Iterable[str], shown: Collection[str], type_: str | None = N
     Without a type, whatever tells with any type does.
     """
     each_shown = {_plain(each) for option in shown for each in _apart(option)}
-    telling = frozenset[str]().union(*TELLING.values()) if type_ is None else TELLING.get(type_, frozenset())
-    return tuple(option for option in wanted if not _in_force(option, each_shown, telling))
+    telling, silent = _of_type(TELLING, type_), _of_type(SILENT, type_)
+    return tuple(option for option in wanted if not _in_force(option, each_shown, telling, silent))
 
 
-def _in_force(option: str, shown: Collection[str], telling: Collection[str]) -> bool:
+def _of_type(table: Mapping[str, frozenset[str]], type_: str | None) -> frozenset[str]:
+    return frozenset[str]().union(*table.values()) if type_ is None else table.get(type_, frozenset())
+
+
+def _in_force(option: str, shown: Collection[str], telling: Collection[str], silent: Collection[str]) -> bool:
     name, _, value = option.partition("=")
     if name in FOR_FSTAB or name.startswith(("x-", "X-")) or name == "comment":
         return True
@@ -233,10 +236,10 @@ def _in_force(option: str, shown: Collection[str], telling: Collection[str]) -> 
         return not {"relatime", "noatime"} & set(shown)
     if of_the_mount(option):
         return option in shown
-    return _of_its_own(option, shown, telling)
+    return _of_its_own(option, shown, telling, silent)
 
 
-def _of_its_own(option: str, shown: Collection[str], telling: Collection[str]) -> bool:
+def _of_its_own(option: str, shown: Collection[str], telling: Collection[str], silent: Collection[str]) -> bool:
     """Whether an option of the filesystem's own is in force, as far as what is shown tells."""
     name, _, value = option.partition("=")
     if name == "umask" and "umask" in telling:
@@ -250,7 +253,7 @@ def _of_its_own(option: str, shown: Collection[str], telling: Collection[str]) -
         return False
     if name in names:
         return _is_one_of(option, [each for each in shown if each.partition("=")[0] == name])
-    return {name, *SHOWN_AS.get(option, ())}.isdisjoint(telling) or option in SILENT or option in USUAL
+    return {name, *SHOWN_AS.get(option, ())}.isdisjoint(telling) or option in silent or option in USUAL
 
 
 def _is_one_of(option: str, shown: Collection[str]) -> bool:

@@ -54,12 +54,12 @@ def test_what_the_kernel_took_is_as_wanted(type_: str, shown: str, wanted: str) 
 @pytest.mark.parametrize(
     ("type_", "shown", "wanted"),
     [
-        ("ext4", EXT4, "ro noexec noatime nosuid commit=60 discard barrier=0"),
+        ("ext4", EXT4, "ro noexec noatime nosuid commit=60 commit=30 discard barrier=0"),
         ("ext4", "rw,grpid,commit=60,errors=panic,inode_readahead_blks=64", "nogrpid commit=5 inode_readahead_blks=32"),
         ("xfs", XFS, "logbsize=256k logbufs=4 quota"),
         ("btrfs", f"{BTRFS},compress=zstd:1", "compress=zstd compress=no compress=lzo"),
         ("btrfs", f"{BTRFS},compress-force=zstd:3", "compress=zstd"),
-        ("btrfs", BTRFS, "compress=zstd commit=60 nodatacow autodefrag discard nossd"),
+        ("btrfs", BTRFS, "compress=zstd commit=60 commit=5 nodatacow autodefrag discard nossd"),
         ("vfat", VFAT, "umask=0077 fmask=0133 uid=1000 codepage=850"),
         ("tmpfs", "rw,size=1024k,mode=700,nr_inodes=10", "size=2M mode=755 mode=1777 nr_inodes=1k uid=5"),
     ],
