@@ -110,11 +110,11 @@ def _about_the_incomplete(machine: Machine, found: Difference) -> Iterator[Objec
 
 
 def _about_the_immovable(machine: Machine, found: Difference) -> Iterator[Objection]:
-    for id_ in found.ids(Fate.GONE, Fate.REPLACED):
-        layer = machine.graph[id_]
-        if isinstance(layer, Unrecognised) and layer.immovable:
+    for layer in machine.graph.of(Unrecognised):
+        fate = found.fate(layer.id) if layer.immovable else None
+        if fate is not None and fate.removes:
             where = ", ".join(each.title for each in machine.graph.under(layer))
-            yield Objection(subject=id_, text=f"{where}: {layer.what}; when in doubt nothing is written.")
+            yield Objection(subject=layer.id, text=f"{where}: {layer.what}; when in doubt nothing is written.")
 
 
 def _about_what_may_be_elsewhere(machine: Machine, wanted: Wanted, found: Difference) -> Iterator[Objection]:

@@ -189,10 +189,13 @@ def _lent(there: DeviceGraph, going: Sequence[Layer], changes: Mapping[str, Sequ
     leaving = {each.id for each in going}
     taken_out = {id_ for actions in changes.values() for action in actions for id_ in action.destroys}
     lent: set[str] = set()
-    for layer in going:
+
+    def is_removed(layer: Layer) -> bool:
         container = there.container(layer)
-        is_removed = container is None or container.id in leaving or layer.id in taken_out
-        if _is_on(lent, layer, there) or (is_removed and there.standing_on(layer.id) and layer.borrows(there)):
+        return container is None or container.id in leaving or layer.id in taken_out
+
+    for layer in going:
+        if _is_on(lent, layer, there) or (layer.borrows(there) and there.standing_on(layer.id) and is_removed(layer)):
             lent.add(layer.id)
     return lent
 
