@@ -10,7 +10,7 @@ from pre_nixos.backends.arguments import REMEDY, Tool, faults, harmless
 from pre_nixos.backends.clearing import cleared
 from pre_nixos.backends.gpt import ESP, Partition
 from pre_nixos.backends.journals import Journal, find_journals, journals_of, remove_journal
-from pre_nixos.backends.superblocks import LENGTH, only_the_size, unused
+from pre_nixos.backends.superblocks import LENGTH, first_bytes, only_the_size, unused, was_mounted
 from pre_nixos.plugin import (
     MIB,
     Action,
@@ -23,6 +23,7 @@ from pre_nixos.plugin import (
     Mismatch,
     Node,
     Objection,
+    Passing,
     Plan,
     Reader,
     Replace,
@@ -86,7 +87,8 @@ OPTIONS = {
 }
 """What further arguments the maker of each type may be given."""
 LABELLERS = ("tune2fs", "xfs_admin", "fatlabel")
-WHILE_IN_USE = frozenset({"ext4", "ext3", "ext2"})
+EXT = frozenset({"ext4", "ext3", "ext2"})
+WHILE_IN_USE = EXT
 """Types that can be given another label while they are mounted."""
 LABELS = {"vfat": "-n"}
 LONGEST_LABEL = {"ext4": 16, "ext3": 16, "ext2": 16, "xfs": 12, "vfat": 11}
@@ -115,6 +117,8 @@ class Filesystem(Layer, tag="filesystem"):
     """Whether it is to grow when its device has become larger; only ext and xfs can."""
     unused: Fact[int] = 0
     """Bytes of its device that it does not use."""
+    used: Passing[bool] = False
+    """Whether it has been mounted before, to be written to; only ext tells."""
 
     def __post_init__(self) -> None:
         """UUIDs are the same however they are written."""
@@ -147,6 +151,10 @@ class Filesystem(Layer, tag="filesystem"):
         if self.fills and there.unused and there.type in GROWING:
             found = (*found, Mismatch(field="unused", there=human(there.unused), wanted="nothing"))
         return found
+
+    def was_used(self) -> bool:
+        """Some count how often they were mounted."""
+        return self.used
 
     def grown(self, graph: DeviceGraph) -> Sequence[Step]:
         """Some can be grown."""
@@ -182,6 +190,7 @@ def probe(reader: Reader) -> Iterable[Found]:
             label=signature.label or None,
             uuid=signature.uuid or None,
             unused=unused(reader, node.number, signature.type, seen.device(node).size),
+            used=signature.type in EXT and was_mounted(first_bytes(reader, node.number)),
             state=State.ACTIVE,
         )
         yield Found(filesystem, on=[node.number, *journals_of(signature, seen)])

@@ -31,12 +31,20 @@ def unused(reader: Reader, number: str, type_: str, space: int) -> int:
     if type_ not in {"ext2", "ext3", "ext4", "xfs", "swap"} or not space:
         return 0
     mounts = [each for each in reader.ask(ReadMounts()).mounts if each.device == number] if type_ == "xfs" else []
-    if mounts:
-        size = next((each.size for each in mounts if each.size), 0)
-    else:
-        size = size_of(reader.ask(ReadAt(number=number, offset=0, length=LENGTH)).data)
+    size = next((each.size for each in mounts if each.size), 0) if mounts else size_of(first_bytes(reader, number))
     left = space - size if size else 0
     return left if left > SLACK else 0
+
+
+def first_bytes(reader: Reader, number: str) -> bytes:
+    """Give what a device begins with; nothing if it cannot be read."""
+    return reader.ask(ReadAt(number=number, offset=0, length=LENGTH)).data
+
+
+def was_mounted(data: bytes) -> bool:
+    """Whether an ext was ever mounted to be written to, by the first bytes of its device: it counts that."""
+    ext = data[EXT:]
+    return len(data) >= LENGTH and ext[0x38:0x3A] == EXT_MAGIC and bool(int.from_bytes(ext[0x34:0x36], "little"))
 
 
 def size_of(data: bytes) -> int:
@@ -64,7 +72,7 @@ def only_the_size(data: bytes) -> Mapping[int, bytes]:
     if data[-len(SWAP_MAGIC) :] == SWAP_MAGIC:
         return {SWAP: data[SWAP : SWAP + 12], LENGTH - len(SWAP_MAGIC): SWAP_MAGIC}
     if data[EXT + 0x38 : EXT + 0x3A] == EXT_MAGIC:
-        fields = ((0x4, 4), (0x18, 4), (0x38, 2), (0x60, 4), (0x150, 4))
+        fields = ((0x4, 4), (0x18, 4), (0x34, 2), (0x38, 2), (0x60, 4), (0x150, 4))
         return {EXT + at: data[EXT + at : EXT + at + length] for at, length in fields}
     return {}
 

@@ -225,6 +225,10 @@ class Layer(Data, tag_field="kind"):
         """Whether nothing can be read of the device it offers any more, by anybody: then there is nothing to lose."""
         return False
 
+    def was_used(self) -> bool:
+        """Whether somebody has used it since it was made, by what it says of itself: then its making had ended."""
+        return False
+
     def arrange(self, space: int, parts: Sequence[Layer]) -> Sequence[Layer]:
         """Resolve the sizes of its parts, given the bytes it has for them. Raises ValueError with the arithmetic."""
         del space

@@ -61,13 +61,19 @@ class Machine(Data):
 
     @property
     def suspects(self) -> frozenset[str]:
-        """What of that nobody uses: who mounts something, or swaps to it, has seen to it that it is whole."""
-        graph = self.graph
-        return frozenset(
-            each
-            for each in self.unfinished
-            if each not in graph or not any(graph[above].ephemeral for above in graph.above(each))
-        )
+        """What of that nobody uses: who mounts something, or swaps to it, has seen to it that it is whole.
+
+        Nor has used since: what was to be made had nothing on its devices. But what was to go may have been used
+        before, and what is found above it may have lain there.
+        """
+        graph, leaving = self.graph, frozenset(self.leaving)
+
+        def is_trusted(id_: str) -> bool:
+            if any(graph[above].ephemeral for above in graph.above(id_)):
+                return True
+            return id_ not in leaving and graph[id_].was_used()
+
+        return frozenset(each for each in self.unfinished if each not in graph or not is_trusted(each))
 
     @property
     def disks(self) -> Disks:

@@ -9,7 +9,7 @@ import pytest
 
 import pre_nixos as pn
 from pre_nixos.backends import btrfs, dmcrypt, filesystems, gpt, lvm, mdraid, mounts, swap
-from pre_nixos.flow.outcome import ActionBegan, StepEnded
+from pre_nixos.flow.outcome import ActionBegan
 from pre_nixos.lab.description import Lab, LabDisk
 from tests.integration import carrying
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 SECRETS = {"prompt:Passphrase": "correct horse battery"}
 carry_out = partial(carrying.carry_out, secrets=SECRETS)
+stopped = partial(carrying.stopped, secrets=SECRETS)
 
 
 @pytest.fixture(scope="module")
@@ -139,24 +140,6 @@ def test_what_a_run_that_was_stopped_did_not_grow_is_grown_by_the_next(guest: Gu
     assert after[3] - before[3] >= 30
     assert after[4] - before[4] >= 36
     assert swapped(guest) == {"swap": (96, 9)}
-
-
-class Killed(BaseException):
-    """What nothing catches."""
-
-
-def stopped(guest: Guest, plan: pn.Plan, after: str, times: int) -> None:
-    """Carry out a plan, and be killed after so many steps of a kind."""
-    steps = 0
-
-    def die(event: pn.Event) -> None:
-        nonlocal steps
-        steps += isinstance(event, StepEnded) and event.step == after
-        if steps == times:
-            raise Killed
-
-    with pytest.raises(Killed):
-        pn.apply(plan, consent=plan.digest, host=guest.host, secrets=SECRETS, observer=die)
 
 
 def test_a_growth_that_was_stopped_half_way_goes_on_and_loses_nothing(guest: Guest) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 import pre_nixos as pn
 from pre_nixos.lab.description import Lab, LabDisk
-from tests.integration import killed
+from tests.integration import carrying, killed
 from tests.integration.server import boot_server, wanted_on
 
 if TYPE_CHECKING:
@@ -86,3 +86,19 @@ def test_an_addition_that_was_killed_is_gone_on_with_and_costs_nothing(boot_fres
     assert not pn.verify(both, guest.host)
     assert pn.schedule(machine, both).actions == ()
     assert guest.run(["cat", "/mnt/one/file"]).stdout == "precious\n"
+
+
+def test_what_somebody_filled_after_a_kill_is_theirs_whatever_was_agreed_to_before(boot_fresh: BootGuest) -> None:
+    guest = boot_fresh(Lab(disks=(LabDisk(name="a", size=512 << 20),)))
+    wanted = killed.partitions_on(pn.probe(guest.host), "one")
+    plan = pn.schedule(pn.probe(guest.host), wanted)
+    # The filesystem is there, and the journal does not say so.
+    carrying.stopped(guest, plan, "Run", 1)
+    assert pn.probe(guest.host).suspects
+    guest.script(f"mount {guest.node('a')}1 /mnt; echo mine > /mnt/file; umount /mnt")
+    again = pn.schedule(pn.probe(guest.host), wanted)
+    assert not any(again.losses().values())
+    pn.apply(again, consent=plan.digest, host=guest.host)
+    assert guest.run(["cat", "/mnt/one/file"]).stdout == "mine\n"
+    assert not pn.verify(wanted, guest.host)
+    assert not pn.schedule(pn.probe(guest.host), wanted).actions

@@ -15,7 +15,7 @@ from pre_nixos.backends.filesystems import Filesystem
 from pre_nixos.backends.lvm import Group, Volume
 from pre_nixos.backends.lvm.command import lvm as command
 from pre_nixos.backends.mounts import Mount
-from pre_nixos.backends.superblocks import LENGTH, size_of, unused
+from pre_nixos.backends.superblocks import LENGTH, size_of, unused, was_mounted
 from pre_nixos.backends.swap import Area, Use
 from pre_nixos.host.questions import MountEntry
 from pre_nixos.model.identity import assemble
@@ -188,6 +188,17 @@ def test_sizes_are_read_as_the_makers_write_them(maker: tuple[str, ...], size: i
         pytest.skip(f"{maker[0]} is not here")
     with path.open("rb") as file:
         assert size_of(file.read(LENGTH)) == size
+
+
+def test_how_often_it_was_mounted_is_in_the_superblock(tmp_path: Path) -> None:
+    path = tmp_path / "image"
+    path.write_bytes(bytes(8 * MIB))
+    for maker in ("mkfs.ext4", "mkfs.ext2"):
+        subprocess.run([maker, "-q", "-F", path], check=True, capture_output=True)
+        assert not was_mounted(path.read_bytes()[:LENGTH])
+        subprocess.run(["tune2fs", "-C", "3", path], check=True, capture_output=True)
+        assert was_mounted(path.read_bytes()[:LENGTH])
+    assert not was_mounted(b"")
 
 
 def test_what_is_no_superblock_has_no_size() -> None:
