@@ -44,7 +44,7 @@ def first_bytes(reader: Reader, number: str) -> bytes:
 def was_mounted(data: bytes) -> bool:
     """Whether an ext was ever mounted to be written to, by the first bytes of its device: it counts that."""
     ext = data[EXT:]
-    return len(data) >= LENGTH and ext[0x38:0x3A] == EXT_MAGIC and bool(int.from_bytes(ext[0x34:0x36], "little"))
+    return len(data) >= LENGTH and ext[0x38:0x3A] == EXT_MAGIC and _number(ext, 0x34) & 0xFFFF > 0
 
 
 def size_of(data: bytes) -> int:

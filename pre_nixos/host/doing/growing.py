@@ -56,12 +56,12 @@ def grow(place: Place, kind: str, effort: Effort) -> str:
 
 def _mounted(place: Place, kind: str) -> int:
     try:
-        return kernel.mount_unseen(place.path, kind, {})
-    except OSError as error:
-        if error.errno != errno.EBUSY or kind not in _ALSO_MOUNTED_AS:
-            raise NotDoneError(f"{place}: mounting the {kind} to grow it: {words(error)}; it was not grown") from error
-    try:
-        return kernel.mount_unseen(place.path, _ALSO_MOUNTED_AS[kind], {})
+        try:
+            return kernel.mount_unseen(place.path, kind, {})
+        except OSError as error:
+            if error.errno != errno.EBUSY or kind not in _ALSO_MOUNTED_AS:
+                raise
+            return kernel.mount_unseen(place.path, _ALSO_MOUNTED_AS[kind], {})
     except OSError as error:
         raise NotDoneError(f"{place}: mounting the {kind} to grow it: {words(error)}; it was not grown") from error
 
